@@ -1,0 +1,3 @@
+from vq.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,265 @@
+"""A folder <-> models.
+
+    README.md                        model card
+    autoencoder/config.json          {"type": "VQVAE", "hidden": 128, ...}
+    autoencoder/model.safetensors    or shards and model.safetensors.index.json
+    masked/...                       a prior; its folder's name is the name it is chosen by
+
+A folder may come from a stranger. Nothing in it is unpickled or run, everything read is bounded,
+and whatever is not exactly as a save would have made it is refused with a `CheckpointError` that
+names the file, the cause and the limit. Other files beside (pictures of the card, say) are left
+alone. Saving replaces the folder as a whole: see `Checkpoint.save`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+import yaml
+from torch import nn
+
+from vq.atomic import replacing_folder, whole_folder, write_file, write_json
+from vq.registry import build, config_of, from_json, register, to_json
+from vq.strict_files import MAX_CONFIG_BYTES, CheckpointError, read_file, read_json
+from vq.weights import check_weights, find_weights, read_weights, write_weights
+
+if TYPE_CHECKING:
+    from vq.autoencoder import VQVAE
+
+# An nn.Module that has a configuration, and the methods of a prior (`vq.priors`): Python's types
+# cannot say both.
+Prior: TypeAlias = Any
+
+__all__ = ["DEFAULT_CHECKPOINT", "Checkpoint", "CheckpointError", "describe", "load", "register"]
+
+DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "scenes-128"
+
+CARD = "README.md"
+CONFIG = "config.json"
+AUTOENCODER = "autoencoder"
+MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+MAX_MODULES = 16  # networks of a checkpoint
+MAX_BYTES = 2**29  # of all weights, as stored
+MAX_CARD_BYTES = 1_000_000
+MAX_FRONT_MATTER = 65_536  # characters
+READ_ATTEMPTS = 10  # of a checkpoint that is being saved over
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An autoencoder and the priors over its codes.
+
+    Raises CheckpointError at birth if a prior has another number of codes, or an odd name.
+    """
+
+    autoencoder: VQVAE
+    priors: dict[str, Prior] = field(default_factory=dict)
+    card: str = ""  # README.md: Markdown, with YAML front matter as on the Hugging Face Hub
+
+    def __post_init__(self) -> None:
+        for name, prior in self.priors.items():
+            if not MODULE_NAME.fullmatch(name) or name == AUTOENCODER:
+                raise CheckpointError(
+                    f"a prior's name is up to 32 of a-z, 0-9 and _, not {name!r:.40}"
+                )
+            num_codes = prior.config.num_codes
+            if num_codes != self.num_codes:
+                raise CheckpointError(
+                    f"{name}: this prior knows {num_codes} codes, the autoencoder {self.num_codes}"
+                )
+
+    @property
+    def num_codes(self) -> int:
+        """K, the number of codes in the code book."""
+        return self.autoencoder.config.num_codes
+
+    @property
+    def stride(self) -> int:
+        """Pixels of a side for each code of a side."""
+        return self.autoencoder.stride
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every class name that some prior knows, in the priors' order."""
+        return tuple(dict.fromkeys(name for p in self.priors.values() for name in p.config.labels))
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Folder name to network, the autoencoder first."""
+        return {AUTOENCODER: self.autoencoder, **self.priors}
+
+    def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float16) -> None:
+        """Save into a folder, in place of the checkpoint that may be there.
+
+        A new folder is written beside it, flushed to the disk, and takes its place in one step
+        (see `vq.atomic`): whenever the process is killed, `load` finds the old or the new
+        checkpoint, whole. What else lies in the old folder is carried over.
+
+        dtype: of the floats in the files: float16, bfloat16 or float32.
+        Raises CheckpointError, the old folder untouched, if a weight is not finite in `dtype`,
+        a network is of no registered type, or the folder holds something else.
+        """
+        target = Path(path).resolve()
+        if target.exists() and not _may_be_replaced(target):
+            raise CheckpointError(f"{target} is neither a checkpoint nor an empty folder")
+        configs = {name: to_json(module, name) for name, module in self.modules().items()}
+        with replacing_folder(target) as folder:
+            _carry_over(whole_folder(target), folder)
+            for name, module in self.modules().items():
+                (folder / name).mkdir()
+                write_json(folder / name / CONFIG, configs[name])
+                write_weights(folder / name, module.state_dict(), dtype, name)
+            write_file(folder / CARD, self.card.encode())
+
+
+def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Checkpoint:
+    """Load a checkpoint's folder, its networks in float32 and in evaluation mode.
+
+    Raises CheckpointError if it is not a checkpoint, or not a sound one.
+    """
+    asked = Path(path).resolve()
+    for _ in range(READ_ATTEMPTS):
+        root = whole_folder(asked)
+        before = _identity(root)
+        if before is None:
+            raise CheckpointError(f"there is no checkpoint folder {path}")
+        try:
+            checkpoint = _load(root, device)
+        except (CheckpointError, OSError) as error:
+            if _identity(root) == before:
+                if isinstance(error, OSError):
+                    raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+                raise
+        else:
+            if _identity(root) == before:
+                return checkpoint
+        # A training run saved over it meanwhile: what was read may be of two checkpoints.
+    raise CheckpointError(f"{path}: was replaced each time it was read; try again")
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint's folder holds, fit for JSON. Raises CheckpointError as `load` does.
+
+    Keys: num_codes, stride, labels; modules: folder name to type, parameters (numbers stored),
+    bytes (of its files) and config; card: the front matter of README.md.
+    """
+    checkpoint = load(path)
+    root = whole_folder(Path(path).resolve())
+    return {
+        "num_codes": checkpoint.num_codes,
+        "stride": checkpoint.stride,
+        "labels": list(checkpoint.labels),
+        "modules": {
+            name: {
+                "type": type(module).__name__,
+                "parameters": sum(tensor.numel() for tensor in module.state_dict().values()),
+                "bytes": sum(f.stat().st_size for f in (root / name).iterdir() if f.is_file()),
+                "config": asdict(config_of(module)),
+            }
+            for name, module in checkpoint.modules().items()
+        },
+        "card": _front_matter(checkpoint.card),
+    }
+
+
+def _load(root: Path, device: str | torch.device) -> Checkpoint:
+    names = _module_folders(root)
+    if AUTOENCODER not in names:
+        raise CheckpointError(f"{AUTOENCODER}/{CONFIG}: this file is missing")
+    if len(names) > MAX_MODULES:
+        raise CheckpointError(f"{len(names)} networks; at most {MAX_MODULES} are allowed")
+    stored = {name: find_weights(root, name) for name in names}
+    total = sum(tensor.length for tensors in stored.values() for tensor in tensors.values())
+    if total > MAX_BYTES:
+        raise CheckpointError(f"{total:,} bytes of weights; at most {MAX_BYTES:,} are allowed")
+    modules = {}
+    for name in names:
+        file = f"{name}/{CONFIG}"
+        values = read_json(read_file(root, file, MAX_CONFIG_BYTES), file)
+        module_class, config = from_json(values, file, is_prior=name != AUTOENCODER)
+        numbers = sum(math.prod(tensor.shape) for tensor in stored[name].values())
+        module = build(module_class, config, numbers, file)
+        check_weights(stored[name], module.state_dict(), name)
+        module.load_state_dict(read_weights(root, stored[name]))
+        modules[name] = module.to(device).eval()
+    card = ""
+    if (root / CARD).exists():
+        try:
+            card = read_file(root, CARD, MAX_CARD_BYTES).decode()
+        except UnicodeDecodeError:
+            raise CheckpointError(f"{CARD}: must be UTF-8") from None
+    autoencoder: Any = modules.pop(AUTOENCODER)
+    return Checkpoint(autoencoder, modules, card)
+
+
+def _module_folders(root: Path) -> list[str]:
+    """Sub-folders that hold, or should hold, a network; hidden and unrelated ones are not."""
+    return sorted(
+        entry.name
+        for entry in root.iterdir()
+        if entry.is_dir()
+        and not entry.name.startswith(".")
+        and ((entry / CONFIG).exists() or any(entry.glob("model*.safetensors*")))
+    )
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / AUTOENCODER).is_dir() or not any(folder.iterdir()))
+
+
+def _carry_over(old: Path, new: Path) -> None:
+    """Copy what a checkpoint's folder holds besides the checkpoint: pictures, figures, .git."""
+    if not old.is_dir():
+        return
+    replaced = {CARD, *_module_folders(old)}
+    shutil.copytree(
+        old,
+        new,
+        symlinks=True,
+        dirs_exist_ok=True,
+        ignore=lambda folder, _: replaced if Path(folder) == old else set(),
+        copy_function=lambda source, target: write_file(Path(target), Path(source).read_bytes()),
+    )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells one folder from another that has taken its name; None if there is no folder."""
+    if not folder.is_dir():
+        return None
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+class _FrontMatterLoader(yaml.SafeLoader):
+    """Without aliases, by which a few lines can stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        return super().compose_node(parent, index)
+
+
+def _front_matter(card: str) -> dict[str, Any]:
+    """The YAML between the two lines of dashes that a card may open with, dates as texts."""
+    match = re.match(r"---\n(.*?)^---$", card, re.DOTALL | re.MULTILINE)
+    if not match:
+        return {}
+    if len(match[1]) > MAX_FRONT_MATTER:
+        raise CheckpointError(f"{CARD}: more than {MAX_FRONT_MATTER:,} characters of front matter")
+    try:
+        parsed = yaml.load(match[1], _FrontMatterLoader)
+        plain = json.loads(json.dumps(parsed, default=str, allow_nan=False))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise CheckpointError(f"{CARD}: its front matter cannot be read: {reason}") from None
+    if not isinstance(plain, dict):
+        raise CheckpointError(f"{CARD}: its front matter must be a mapping")
+    return plain

@@ -1,0 +1,233 @@
+"""python -m vq COMMAND: train, evaluate and use checkpoints from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vq.checkpoints import DEFAULT_CHECKPOINT, CheckpointError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, with a help text for every option."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vq",
+        description="See, edit and regenerate pictures through a learned code book (VQ-VAE).",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    p = commands.add_parser(
+        "train",
+        help="train a recipe's networks",
+        description="Train a recipe's autoencoder, then its prior, and save a checkpoint. "
+        "Stopped at any moment, the same command continues where it was. For several "
+        "processes: torchrun --nproc-per-node N -m vq train ...",
+    )
+    p.set_defaults(run=_train)
+    p.add_argument("recipe", help="name of a recipe, for instance scenes-128")
+    p.add_argument("--stage", choices=("autoencoder", "masked"), help="train this stage only")
+    p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (data)")
+    p.add_argument("--out", type=Path, help="the checkpoint to write (runs/RECIPE/checkpoint)")
+    p.add_argument("--runs", type=Path, help="folder for state, log and grids (runs/RECIPE)")
+    p.add_argument("--steps", type=int, help="budget of each stage in steps, not in minutes")
+    p.add_argument("--minutes", type=float, help="budget of each stage in minutes, not in steps")
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the recipe, for instance autoencoder.training.batch=64",
+    )
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    p = commands.add_parser(
+        "evaluate",
+        help="measure a checkpoint on a set of pictures",
+        description="PSNR, SSIM and MSE of reconstructions, use of the code book, and bits per "
+        "code of each prior (an upper bound on -log2 p, for the masked prior over random orders).",
+    )
+    p.set_defaults(run=_evaluate)
+    p.add_argument("checkpoint", type=Path, nargs="?", default=DEFAULT_CHECKPOINT)
+    p.add_argument("--data", type=Path, required=True, help="folder or zip of pictures")
+    p.add_argument("--split", help="sub-folder of the data, for instance test")
+    p.add_argument("--limit", type=int, help="use this many pictures, spread over the set")
+    p.add_argument("--size", type=int, default=128, help="side in pixels (128)")
+    p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+    p = commands.add_parser("reconstruct", help="encode and decode a picture")
+    p.set_defaults(run=_reconstruct)
+    p.add_argument("picture", type=Path)
+    _add_common(p)
+
+    p = commands.add_parser(
+        "inpaint",
+        help="make a region of a picture anew",
+        description="Repaint where MASK, a picture of the same size, is white. Every pixel "
+        "elsewhere stays as it is.",
+    )
+    p.set_defaults(run=_inpaint)
+    p.add_argument("picture", type=Path)
+    p.add_argument("mask", type=Path, help="white = repaint; same size as the picture")
+    _add_common(p)
+    _add_sampling(p)
+    p.add_argument("--mode", choices=("vary", "remove"), default="vary", help="vary")
+    p.add_argument("--variations", type=int, default=1, help="more than one are numbered files (1)")
+
+    p = commands.add_parser("sample", help="let the prior make whole pictures")
+    p.set_defaults(run=_sample)
+    p.add_argument("-n", type=int, default=16, help="how many (16)")
+    _add_common(p)
+    _add_sampling(p)
+
+    p = commands.add_parser("info", help="what a checkpoint is made of")
+    p.set_defaults(run=_info)
+    p.add_argument("checkpoint", type=Path, nargs="?", default=DEFAULT_CHECKPOINT)
+    p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def _add_common(p: argparse.ArgumentParser) -> None:
+    p.add_argument("-o", "--out", type=Path, required=True, help="file to write")
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, help="folder")
+
+
+def _add_sampling(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--prior", default="masked", help="name of a prior of the checkpoint (masked)")
+    p.add_argument("--seed", type=int, default=0, help="of the first; the next ones follow (0)")
+    p.add_argument("--label", help="class name")
+    p.add_argument("--guidance", type=float, default=1.0, help="towards the class; 1 is none (1)")
+    p.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest (1)")
+    p.add_argument("--top-k", type=int, help="draw from the k likeliest codes only")
+    p.add_argument("--top-p", type=float, default=1.0, help="draw from this much probability (1)")
+    p.add_argument("--steps", type=int, default=12, help="forward passes a window (12)")
+
+
+def _sampling(args: argparse.Namespace) -> dict[str, Any]:
+    names = ("label", "guidance", "temperature", "top_k", "top_p", "steps")
+    return {name: getattr(args, name) for name in names}
+
+
+def _train(args: argparse.Namespace) -> None:
+    import dataclasses
+
+    from vq.recipes import get_recipe
+    from vq.stages import train_recipe
+
+    recipe = get_recipe(args.recipe)
+    for setting in args.set:
+        path, found, value = setting.partition("=")
+        if not found:
+            raise ValueError(f"--set takes FIELD=VALUE, not {setting!r}")
+        recipe = recipe.override(path, value)
+    if args.steps is not None or args.minutes is not None:
+        for name in ("autoencoder", "masked"):
+            stage = getattr(recipe, name)
+            training = dataclasses.replace(
+                stage.training, steps=args.steps or 0, minutes=args.minutes or 0.0
+            )
+            recipe = dataclasses.replace(
+                recipe, **{name: dataclasses.replace(stage, training=training)}
+            )
+    runs = args.runs or Path("runs") / recipe.name
+    out = args.out or runs / "checkpoint"
+    stages = (args.stage,) if args.stage else ("autoencoder", "masked")
+    train_recipe(recipe, args.data, runs, out, stages, quiet=args.quiet)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from vq.checkpoints import load
+    from vq.data import load_pictures
+    from vq.evaluation import evaluate
+
+    data = load_pictures(args.data, args.split, size=args.size, limit=args.limit)
+    _show(evaluate(load(args.checkpoint), data), as_json=args.json)
+
+
+def _reconstruct(args: argparse.Namespace) -> None:
+    from vq.checkpoints import load
+    from vq.inpainting import decode, encode
+    from vq.pictures import read_picture
+
+    picture = read_picture(args.picture)
+    autoencoder = load(args.checkpoint).autoencoder
+    # The sides are padded up to multiples of the stride by repeating the edge, then cut back.
+    width, height = picture.size
+    pads = ((0, -height % autoencoder.stride), (0, -width % autoencoder.stride), (0, 0))
+    codes = encode(autoencoder, np.pad(np.asarray(picture), pads, "edge"))
+    Image.fromarray(decode(autoencoder, codes[None])[0, :height, :width]).save(args.out)
+    print(f"{args.out}: {codes.shape[1]}x{codes.shape[0]} codes, {len(np.unique(codes))} different")
+
+
+def _inpaint(args: argparse.Namespace) -> None:
+    from vq.checkpoints import load
+    from vq.inpainting import inpaint
+    from vq.pictures import read_mask, read_picture
+
+    picture = read_picture(args.picture)
+    results = inpaint(
+        load(args.checkpoint),
+        picture,
+        read_mask(args.mask, picture.size),
+        prior=args.prior,
+        mode=args.mode,
+        variations=args.variations,
+        seed=args.seed,
+        **_sampling(args),
+    )
+    for i, result in enumerate(results):
+        many = len(results) > 1
+        out = args.out.with_stem(f"{args.out.stem}-{args.seed + i}") if many else args.out
+        result.save(out)
+        print(out)
+
+
+def _sample(args: argparse.Namespace) -> None:
+    from vq.checkpoints import load
+    from vq.generation import picture_grid, sample_pictures
+
+    if not 1 <= args.n <= 1024:
+        raise ValueError(f"-n must be from 1 to 1024, not {args.n}")
+    checkpoint = load(args.checkpoint)
+    seeds = [args.seed + i for i in range(args.n)]
+    pictures = sample_pictures(checkpoint, args.prior, seeds, **_sampling(args))
+    picture_grid(pictures).save(args.out)
+    print(args.out)
+
+
+def _info(args: argparse.Namespace) -> None:
+    from vq.checkpoints import describe
+
+    _show(describe(args.checkpoint), as_json=args.json)
+
+
+def _show(figures: dict[str, Any], *, as_json: bool, indent: str = "") -> None:
+    if as_json:
+        print(json.dumps(figures, indent=2, allow_nan=False))
+        return
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            _show(value, as_json=False, indent=indent + "  ")
+        else:
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            print(f"{indent}{name:<22} {shown}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; a mistake of the caller's is one line on standard error and status 2."""
+    args = build_parser().parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, CheckpointError, OSError) as error:
+        print(f"vq {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"vq {args.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0

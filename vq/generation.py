@@ -1,0 +1,51 @@
+"""Whole pictures from a prior alone: the hole that covers everything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vq.checkpoints import Checkpoint
+from vq.inpainting import decode
+from vq.resampling import resample
+
+
+def sample_pictures(
+    checkpoint: Checkpoint, prior: str, seeds: Sequence[int], **sampling: Any
+) -> np.ndarray:
+    """Pictures (N, H, W, 3) uint8 that a prior makes alone, one a seed.
+
+    The keyword arguments are those of `vq.resampling.resample`. Raises ValueError if one
+    cannot be used.
+    """
+    if prior not in checkpoint.priors:
+        names = ", ".join(checkpoint.priors) or "none"
+        raise ValueError(f"no prior {prior!r}; this checkpoint has: {names}")
+    model: Any = checkpoint.priors[prior]
+    device = next(model.parameters()).device
+    pictures = []
+    for i in range(0, len(seeds), 8):
+        batch = list(seeds[i : i + 8])
+        codes = torch.zeros(len(batch), *model.config.map_size, dtype=torch.int64, device=device)
+        hole = torch.ones_like(codes, dtype=torch.bool)
+        filled = resample(model, codes, hole, batch, **sampling)
+        pictures.append(decode(checkpoint.autoencoder, filled.cpu().numpy()))
+    return np.concatenate(pictures)
+
+
+def picture_grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:
+    """Pictures (N, H, W, 3) uint8 in rows on white; as square as can be by default."""
+    n, height, width, _ = pictures.shape
+    columns = columns or math.ceil(n**0.5)
+    rows = math.ceil(n / columns)
+    size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
+    grid = Image.new("RGB", size, "white")
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, columns)
+        grid.paste(Image.fromarray(picture), (column * (width + gap), row * (height + gap)))
+    return grid

@@ -1,0 +1,183 @@
+"""Change a region of a picture: pixels -> codes -> hole -> codes -> pixels.
+
+Two ways to look at the region. *Vary* encodes the picture as it is. *Remove* blanks the region
+before encoding and widens the hole by one code, so that no neighbour's code remembers what
+stood there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vq.autoencoder import VQVAE
+from vq.checkpoints import Checkpoint
+from vq.pictures import to_tensor, to_uint8, working_size
+from vq.regions import blank, composite, dilate, hole_from_mask
+from vq.resampling import resampling_steps
+
+Mode = Literal["vary", "remove"]
+MODES: tuple[Mode, ...] = ("vary", "remove")
+MAX_VARIATIONS = 64
+# Pixels at working size over which a new region fades in: about one code.
+FEATHER = 4
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region made ready to be resampled."""
+
+    codes: np.ndarray  # (h, w) int64: what the prior sees
+    hole: np.ndarray  # (h, w) bool: what it fills
+
+
+@torch.inference_mode()
+def encode(autoencoder: VQVAE, picture: np.ndarray) -> np.ndarray:
+    """Codes (h, w) int64 of a picture (H, W, 3) uint8 whose sides the stride divides."""
+    device = next(autoencoder.parameters()).device
+    return autoencoder.encode(to_tensor(picture).to(device))[0].cpu().numpy()
+
+
+@torch.inference_mode()
+def decode(autoencoder: VQVAE, codes: np.ndarray) -> np.ndarray:
+    """Pictures (B, H, W, 3) uint8 of codes (B, h, w)."""
+    device = next(autoencoder.parameters()).device
+    return to_uint8(autoencoder.decode(torch.from_numpy(codes).to(device)))
+
+
+def prepare(
+    autoencoder: VQVAE,
+    picture: np.ndarray,
+    mask: np.ndarray,
+    mode: Mode,
+    codes: np.ndarray | None = None,
+) -> Region:
+    """The codes and the hole of a region: picture (H, W, 3) uint8, mask (H, W) bool.
+
+    codes: those the picture has already, if any; *remove* encodes it anew all the same.
+    Raises ValueError if the mode is unknown, or the mask is empty or of another size.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    if mask.shape != picture.shape[:2]:
+        raise ValueError(
+            f"the mask is {mask.shape[1]}x{mask.shape[0]} pixels, "
+            f"the picture {picture.shape[1]}x{picture.shape[0]}: they must be equal"
+        )
+    if not mask.any():
+        raise ValueError("the mask is empty: paint at least one pixel")
+    hole = hole_from_mask(mask, autoencoder.stride)
+    if mode == "remove":
+        return Region(encode(autoencoder, blank(picture, mask)), dilate(hole))
+    return Region(encode(autoencoder, picture) if codes is None else codes, hole)
+
+
+def inpaint(
+    checkpoint: Checkpoint,
+    picture: Image.Image,
+    mask: np.ndarray,
+    *,
+    prior: str = "masked",
+    mode: Mode = "vary",
+    variations: int = 1,
+    seed: int = 0,
+    label: str | None = None,
+    guidance: float = 1.0,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    steps: int = 12,
+    longest: int = 512,
+    callback: Callable[[dict[str, Any]], bool | None] | None = None,
+) -> list[Image.Image]:
+    """Pictures in which the masked region is made anew, at the picture's own size.
+
+    Every pixel outside the mask is bit-identical to the picture's; inside, the new region
+    fades in over a few pixels. A picture longer than `longest` is worked on at a smaller
+    size, and the new region is enlarged.
+
+    mask: (height, width) bool, True = to be repainted. Variation i has the seed `seed` + i.
+    The other arguments are those of `vq.resampling.resample`.
+    Raises ValueError naming the argument and its limits if one cannot be used.
+    """
+    if not 1 <= variations <= MAX_VARIATIONS:
+        raise ValueError(f"variations must be from 1 to {MAX_VARIATIONS}, not {variations}")
+    if prior not in checkpoint.priors:
+        names = ", ".join(checkpoint.priors) or "none"
+        raise ValueError(f"no prior {prior!r}; this checkpoint has: {names}")
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != (picture.height, picture.width):
+        raise ValueError(
+            f"the mask must be bool ({picture.height}, {picture.width}), "
+            f"not {mask.dtype} {mask.shape}"
+        )
+    autoencoder = checkpoint.autoencoder
+    size = working_size(*picture.size, autoencoder.stride, longest)
+    original = np.asarray(picture.convert("RGB"))
+    small = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    region = prepare(autoencoder, small, shrink(mask, size), mode)
+    filled = region.codes[None]
+    for state in region_steps(
+        checkpoint,
+        region,
+        prior=prior,
+        seeds=[seed + i for i in range(variations)],
+        label=label,
+        guidance=guidance,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        steps=steps,
+    ):
+        filled = state["codes"]
+        if callback and callback(state):
+            break
+    return [Image.fromarray(paste(original, mask, new)) for new in decode(autoencoder, filled)]
+
+
+def region_steps(
+    checkpoint: Checkpoint, region: Region, *, prior: str, seeds: Sequence[int], **sampling: Any
+) -> Iterator[dict[str, Any]]:
+    """Resample a region once for every seed; yields NumPy `codes`, `remaining`, `step`, `steps`.
+
+    The keyword arguments are those of `vq.resampling.resampling_steps`.
+    """
+    device = next(checkpoint.autoencoder.parameters()).device
+    n = len(seeds)
+    codes = torch.from_numpy(region.codes).to(device).expand(n, -1, -1).contiguous()
+    hole = torch.from_numpy(region.hole).to(device).expand(n, -1, -1).contiguous()
+    model: Any = checkpoint.priors[prior]
+    for state in resampling_steps(model, codes, hole, seeds, **sampling):
+        yield {
+            "codes": state.codes.cpu().numpy(),
+            "remaining": state.remaining.cpu().numpy(),
+            "step": state.step,
+            "steps": state.steps,
+        }
+
+
+def shrink(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask at another size (width, height): True where any part of the pixel was."""
+    if size == (mask.shape[1], mask.shape[0]):
+        return mask
+    shares = Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BOX)
+    return np.asarray(shares) > 0
+
+
+def paste(original: np.ndarray, mask: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Lay a new region over the original, enlarged to its size; the feather grows with it.
+
+    original: (H, W, 3) uint8; mask: (H, W) bool; new: (h, w, 3) uint8, the whole picture anew.
+    Outside the mask the result is bit-identical to the original.
+    """
+    height, width = mask.shape
+    if new.shape != original.shape:
+        image = Image.fromarray(new).resize((width, height), Image.Resampling.LANCZOS)
+        feather = round(FEATHER * max(1.0, height / new.shape[0]))
+        return composite(original, np.asarray(image), mask, feather=feather)
+    return composite(original, new, mask, feather=FEATHER)

@@ -1,0 +1,128 @@
+"""What is minimised for each network: the paper's loss, and the prior's likelihood bound."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vq.autoencoder import VQVAE
+from vq.data import Pictures, batch_indices, random_crops, step_generator
+from vq.priors.masked import MaskedPrior
+from vq.quantizer import perplexity
+from vq.training import Objective
+
+
+class VQVAEObjective(Objective):
+    """Equation 3: reconstruction + code-book loss + beta x commitment loss, on random crops.
+
+    p(x | z) is a Gaussian of fixed variance, so that -log p(x | z) is, but for a constant, the
+    squared error over that variance; `variance` is that of the data, which leaves the terms
+    on one scale (as in sonnet).
+    """
+
+    model: VQVAE
+
+    def __init__(self, model: VQVAE, data: Pictures, *, crop: int, seed: int) -> None:
+        super().__init__()
+        self.model, self.data, self.crop, self.seed = model, data, crop, seed
+        sample = data.pixels[:: max(1, len(data) // 1000)]
+        self.variance = float((sample / 255.0).var(axis=(0, 1, 2)).mean())
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
+        rng = step_generator(self.seed, step)
+        pixels = self.data.pixels[batch_indices(len(self.data), self.seed, step, size)]
+        crops = random_crops(pixels, self.crop, rng)
+        return (torch.from_numpy(crops).permute(0, 3, 1, 2),)
+
+    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
+        pictures = batch[0].float() / 255
+        out = self.model(pictures)
+        mse = F.mse_loss(out.reconstruction, pictures)
+        q = out.quantized
+        loss = mse / self.variance + q.codebook_loss + self.model.config.beta * q.commitment_loss
+        return {"loss": loss, "mse": mse.detach(), "commitment": q.commitment_loss.detach()}
+
+    def progress(self) -> dict[str, float]:
+        """Perplexity and codes used, by the moving average of usage (over about 100 steps)."""
+        counts = self.model.quantizer.counts
+        used = (counts > 0.01 * counts.mean(1, keepdim=True)).float().sum(1).mean()
+        return {"perplexity": float(perplexity(counts).mean()), "codes_used": float(used)}
+
+
+class MaskedPriorObjective(Objective):
+    """Order-agnostic autoregressive likelihood bound (arXiv 2110.02037, equations 4 and 5).
+
+    The number of hidden codes is uniform, which codes they are is random, and each map counts
+    with the mean -log2 p of its hidden codes: an unbiased estimate of the bits per code of a
+    random order. A share `holes` of the maps hides codes only inside a random rectangle, as
+    regions are edited: conditionals of the same kind, on sets that a uniform draw all but
+    never gives. `bits` in the log is the bound itself, over the other maps.
+    """
+
+    def __init__(
+        self,
+        model: MaskedPrior,
+        maps: np.ndarray,  # (N, h, w)
+        labels: np.ndarray,  # (N,), -1 for none
+        *,
+        holes: float,
+        drop_label: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.maps, self.labels = model, maps, labels
+        self.holes, self.drop_label, self.seed = holes, drop_label, seed
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
+        rng = step_generator(self.seed, step)
+        index = batch_indices(len(self.maps), self.seed, step, size)
+        codes = self.maps[index].astype(np.int64)
+        labels = np.where(rng.random(size) < self.drop_label, -1, self.labels[index])
+        whole = rng.random(size) >= self.holes
+        known = hide(codes.shape, rng)
+        for i in np.flatnonzero(~whole):
+            inside = random_rectangle(codes.shape[1:], rng)
+            known[i] |= ~inside
+            if known[i].all():  # nothing hidden: hide one code of the rectangle after all
+                cells = np.argwhere(inside)
+                known[i][tuple(cells[rng.integers(len(cells))])] = False
+        return tuple(map(torch.from_numpy, (codes, known, labels, whole)))
+
+    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
+        codes, known, labels, whole = batch
+        hidden = ~known
+        logits = self.model(codes, known, labels, hidden)
+        nll = F.cross_entropy(logits, codes[hidden], reduction="none") / math.log(2)
+        owner = hidden.nonzero()[:, 0]
+        bits = nll.new_zeros(len(codes)).index_add_(0, owner, nll) / hidden.sum((1, 2))
+        bound = bits[whole].mean() if whole.any() else bits.mean()
+        return {"loss": bits.mean(), "bits": bound.detach()}
+
+
+def hide(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Known codes (B, h, w): in each map a uniform number, from 1 to all, is hidden at random.
+
+    The numbers are spread evenly over the batch (one draw from each of B equal intervals),
+    which leaves every single one uniform and the mean of the batch steadier.
+    """
+    b, n = shape[0], math.prod(shape[1:])
+    spread = (rng.permutation(b) + rng.random(b)) / b
+    hidden = 1 + np.floor(spread * n).astype(int)
+    ranks = rng.random((b, n)).argsort(1).argsort(1)
+    return (ranks >= hidden[:, None]).reshape(shape)
+
+
+def random_rectangle(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """A random rectangle (h, w) bool, each side between an eighth and three quarters."""
+    out = np.zeros(shape, bool)
+    spans = []
+    for side in shape:
+        length = int(rng.integers(max(1, side // 8), max(2, side * 3 // 4 + 1)))
+        start = int(rng.integers(0, side - length + 1))
+        spans.append(slice(start, start + length))
+    out[tuple(spans)] = True
+    return out

@@ -1,0 +1,51 @@
+"""Priors p(z) over code maps: networks that write such maps themselves.
+
+What a sampler may rely on, whatever the network, is `Prior`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+class PriorConfig(Protocol):
+    @property
+    def num_codes(self) -> int: ...
+
+    @property
+    def map_size(self) -> tuple[int, int]: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class OrderAgnosticPrior(Protocol):
+    """A prior that gives p(code | any set of known codes) at every position at once."""
+
+    @property
+    def config(self) -> PriorConfig: ...
+
+    def logits(
+        self, codes: Tensor, known: Tensor, labels: Tensor | None = None, at: Tensor | None = None
+    ) -> Tensor:
+        """Scores of every code given the codes where `known` is True.
+
+        codes: (B, h, w) int64, read only where known (B, h, w) bool; h, w = config.map_size.
+        labels: (B,) int64 class indices, -1 for no class; None: no class for any.
+        at: (B, h, w) bool, the positions wanted; None: all.
+        Returns float32 (n, K): one row a wanted position, in order of map, row, column.
+        """
+        ...
+
+
+def label_index(config: PriorConfig, label: str | None) -> int:
+    """Index of a class name in config.labels; -1 for None. Raises ValueError if unknown."""
+    if label is None:
+        return -1
+    if label not in config.labels:
+        known = ", ".join(config.labels) or "none: this prior knows no classes"
+        raise ValueError(f"unknown class {label!r}; this prior's classes are: {known}")
+    return config.labels.index(label)

@@ -1,0 +1,38 @@
+"""checkpoints/scenes-128: photographs, 128x128x3 -> 32x32x1, K = 512 (the paper, section 4.1).
+
+Six kinds of landscape (Intel scene set) and ten kinds of things (Imagenette).
+"""
+
+from vq.autoencoder import VQVAEConfig
+from vq.priors.masked import MaskedPriorConfig
+from vq.recipes import AutoencoderStage, MaskedStage, Recipe
+from vq.training import TrainingConfig
+
+RECIPE = Recipe(
+    name="scenes-128",
+    data=("scenes128/train", "imagenette128/train"),
+    size=128,
+    label_names={
+        "n01440764": "tench",
+        "n02102040": "springer",
+        "n02979186": "cassette player",
+        "n03000684": "chain saw",
+        "n03028079": "church",
+        "n03394916": "french horn",
+        "n03417042": "garbage truck",
+        "n03425413": "gas pump",
+        "n03445777": "golf ball",
+        "n03888257": "parachute",
+    },
+    autoencoder=AutoencoderStage(
+        model=VQVAEConfig(decoder_blocks=4),
+        training=TrainingConfig(minutes=40.0, batch=32, learning_rate=1e-3, average=0.999),
+        crop=64,
+    ),
+    masked=MaskedStage(
+        model=MaskedPriorConfig(),
+        training=TrainingConfig(
+            minutes=60.0, batch=16, learning_rate=1e-3, weight_decay=0.02, average=0.999
+        ),
+    ),
+)

@@ -1,0 +1,155 @@
+"""The stages of a recipe: the autoencoder first, then each prior on its code maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vq.autoencoder import VQVAE
+from vq.checkpoints import Checkpoint, load
+from vq.data import DataError, Pictures, join, load_pictures
+from vq.generation import picture_grid, sample_pictures
+from vq.inpainting import decode, encode
+from vq.objectives import MaskedPriorObjective, VQVAEObjective
+from vq.priors.masked import MaskedPrior
+from vq.recipes import Recipe
+from vq.training import Run
+
+
+def training_pictures(recipe: Recipe, root: Path) -> Pictures:
+    """The recipe's training splits, joined, with the class names that people read."""
+    parts = []
+    for name in recipe.data:
+        folder, split = name.split("/")
+        data = load_pictures(find_dataset(root, folder), split, size=recipe.size)
+        names = tuple(recipe.label_names.get(n, n) for n in data.label_names)
+        parts.append(dataclasses.replace(data, label_names=names))
+    return join(parts)
+
+
+def find_dataset(root: Path, name: str) -> Path:
+    """A data set below a root: root/name.zip, a zip in the folder root/name, or the folder."""
+    folder = root / name
+    candidates = [root / f"{name}.zip", *sorted(folder.glob("*.zip")), folder]
+    for path in candidates:
+        if path.exists():
+            return path
+    raise DataError(f"no data set {name!r} in {root}: neither a folder nor {name}.zip")
+
+
+def train_autoencoder(
+    recipe: Recipe, data: Pictures, folder: Path, *, quiet: bool = False
+) -> VQVAE:
+    """Train, or continue to train, the recipe's VQ-VAE; returns it with averaged weights."""
+    stage = recipe.autoencoder
+    torch.manual_seed(stage.training.seed)  # the initial weights
+    model = VQVAE(stage.model)
+    objective = VQVAEObjective(model, data, crop=stage.crop, seed=stage.training.seed)
+    run = Run(objective, stage.training, folder)
+    run.train(quiet=quiet)
+    run.load_average()
+    return model
+
+
+def train_masked(
+    recipe: Recipe,
+    autoencoder: VQVAE,
+    data: Pictures,
+    folder: Path,
+    *,
+    quiet: bool = False,
+) -> MaskedPrior:
+    """Train, or continue to train, the recipe's masked prior on the pictures' code maps."""
+    stage = recipe.masked
+    maps = code_maps(autoencoder, data)
+    config = dataclasses.replace(
+        stage.model,
+        num_codes=autoencoder.config.num_codes,
+        map_size=maps.shape[1:],
+        labels=data.label_names,
+    )
+    torch.manual_seed(stage.training.seed)  # the initial weights
+    model = MaskedPrior(config)
+    # Mirrored pictures count as pictures of their own: their codes are not the mirrored codes.
+    mirrored = code_maps(autoencoder, dataclasses.replace(data, pixels=data.pixels[:, :, ::-1]))
+    objective = MaskedPriorObjective(
+        model,
+        np.concatenate([maps, mirrored]),
+        np.concatenate([data.labels, data.labels]),
+        holes=stage.holes,
+        drop_label=stage.drop_label,
+        seed=stage.training.seed,
+    )
+    run = Run(objective, stage.training, folder)
+    run.train(quiet=quiet)
+    run.load_average()
+    return model
+
+
+@torch.inference_mode()
+def code_maps(autoencoder: VQVAE, data: Pictures, *, batch: int = 64) -> np.ndarray:
+    """Codes (N, h, w) int32 of every picture, on the autoencoder's device."""
+    autoencoder.eval()
+    device = next(autoencoder.parameters()).device
+    return np.concatenate(
+        [
+            autoencoder.encode(data.tensor(slice(i, i + batch)).to(device)).cpu().numpy()
+            for i in range(0, len(data), batch)
+        ]
+    ).astype(np.int32)
+
+
+def train_recipe(
+    recipe: Recipe,
+    root: Path,
+    runs: Path,
+    out: Path,
+    stages: Sequence[str] = ("autoencoder", "masked"),
+    *,
+    quiet: bool = False,
+) -> None:
+    """Train the stages named, and save the checkpoint `out` after each.
+
+    root: folder of the data sets. runs: folder for states, logs and grids, one sub-folder a
+    stage. A checkpoint that is there already gives what is not trained here: its autoencoder
+    if only a prior is, its card.
+    """
+    data = training_pictures(recipe, root)
+    old = load(out) if (out / "autoencoder").exists() else None
+    if "autoencoder" in stages:
+        model = train_autoencoder(recipe, data, runs / "autoencoder", quiet=quiet)
+        # Priors of another autoencoder's codes would be noise on this one's.
+        checkpoint = Checkpoint(model, {}, old.card if old else "")
+        _finish(checkpoint, out, data, runs / "autoencoder")
+    elif old is None:
+        raise DataError(f"a prior needs an autoencoder: there is none in {out}")
+    else:
+        checkpoint = old
+    if "masked" in stages:
+        # As saved, so that the prior learns the very codes that users will get.
+        checkpoint = load(out)
+        prior = train_masked(recipe, checkpoint.autoencoder, data, runs / "masked", quiet=quiet)
+        priors = {**checkpoint.priors, "masked": prior}
+        checkpoint = Checkpoint(checkpoint.autoencoder, priors, checkpoint.card)
+        _finish(checkpoint, out, data, runs / "masked")
+
+
+def _finish(checkpoint: Checkpoint, out: Path, data: Pictures, folder: Path) -> None:
+    """Save, and draw what was learned: reconstructions, and samples where there is a prior."""
+    if int(os.environ.get("RANK", "0")):
+        return
+    checkpoint.save(out)
+    checkpoint = load(out)
+    shown = data.pixels[np.linspace(0, len(data) - 1, 8).astype(int)]
+    rebuilt = np.concatenate(
+        [decode(checkpoint.autoencoder, encode(checkpoint.autoencoder, p)[None]) for p in shown]
+    )
+    picture_grid(np.concatenate([shown, rebuilt]), columns=8).save(folder / "reconstructions.png")
+    for name in checkpoint.priors:
+        samples = sample_pictures(checkpoint, name, range(16))
+        picture_grid(samples).save(folder / "samples.png")
