@@ -60,6 +60,18 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--size", type=int, default=128, help="side in pixels (128)")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
+    p = commands.add_parser(
+        "card",
+        help="measure a recipe's checkpoint and write its model card",
+        description="Measure a checkpoint on the recipe's held-out splits and write the figures, "
+        "the recipe's text and a sheet of samples into its README.md.",
+    )
+    p.set_defaults(run=_card)
+    p.add_argument("recipe", help="name of a recipe, for instance scenes-128")
+    p.add_argument("checkpoint", type=Path, nargs="?", default=DEFAULT_CHECKPOINT)
+    p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (data)")
+    p.add_argument("--limit", type=int, help="use this many pictures of each split")
+
     p = commands.add_parser("reconstruct", help="encode and decode a picture")
     p.set_defaults(run=_reconstruct)
     p.add_argument("picture", type=Path)
@@ -147,6 +159,13 @@ def _evaluate(args: argparse.Namespace) -> None:
 
     data = load_pictures(args.data, args.split, size=args.size, limit=args.limit)
     _show(evaluate(load(args.checkpoint), data), as_json=args.json)
+
+
+def _card(args: argparse.Namespace) -> None:
+    from vq.card import write_card
+    from vq.recipes import get_recipe
+
+    _show(write_card(get_recipe(args.recipe), args.checkpoint, args.data, args.limit), as_json=True)
 
 
 def _reconstruct(args: argparse.Namespace) -> None:

@@ -79,6 +79,8 @@ def _png(data: bytes) -> PictureFile:
     if b"IDAT" not in kept:
         raise damaged("PNG")
     width, height, bits, colour = struct.unpack_from(">IIBB", header)
+    if bits not in ((8, 16) if colour == 2 else (1, 2, 4, 8, 16)):
+        raise damaged("PNG")
     transparent = None
     if colour in (0, 2) and transparency:  # a grey or a colour; decoders disagree about its levels
         transparent = _png_transparent(transparency, bits, colour)
@@ -236,7 +238,7 @@ def _webp(data: bytes) -> PictureFile:
         for kind, content in kept.items()
     )
     clean = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
-    return PictureFile("WEBP", width, height, clean, orientation)
+    return PictureFile("WebP", width, height, clean, orientation)
 
 
 def _bmp(data: bytes) -> PictureFile:

@@ -42,7 +42,7 @@ class PictureError(ValueError):
 class PictureFile:
     """The first frame of a picture file, in the smallest file that still shows it.
 
-    `format` is Pillow's name of the one decoder that may read `data`; `width` and `height` are in
+    `format` names the one decoder that may read `data`; `width` and `height` are in
     pixels as stored, before `orientation` (EXIF, 1 to 8) turns them. `bits` is the depth of a
     sample. `transparent` is a colour that stands for full transparency, in the levels that the
     decoder gives. `covered` is the part (left, top, right, bottom) that the frame paints, where it

@@ -22,8 +22,9 @@ from __future__ import annotations
 import io
 import os
 import stat
+import threading
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -54,6 +55,11 @@ MAX_PIXELS = 36_000_000
 MAX_JPEG_SCANS = 64  # baseline has 1, a usual progressive picture 10
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+
+# A picture of MAX_PIXELS takes up to 550 MB while it is decoded. Pictures larger than this wait for
+# one another, so that visitors who come together do not add up.
+_LARGE_PIXELS = 4_000_000
+_one_large = threading.Lock()
 
 _BAND_SAMPLES = 1 << 20  # how many samples NumPy converts at a time: bounds the memory on top
 _TURNS = {  # EXIF orientation → what makes the picture upright
@@ -152,11 +158,13 @@ def _read(source: Source) -> tuple[Image.Image, Image.Image | None]:
     parts = take_apart(_read_bytes(source))
     _check_limits(parts)
     turn = _TURNS.get(parts.orientation)
+    is_large = parts.width * parts.height > _LARGE_PIXELS
     try:
-        colour, alpha = _colour_and_alpha(_decoded(parts), parts)
-        if turn is not None:
-            colour = colour.transpose(turn)
-            alpha = alpha and alpha.transpose(turn)
+        with _one_large if is_large else nullcontext():
+            colour, alpha = _colour_and_alpha(_decoded(parts), parts)
+            if turn is not None:
+                colour = colour.transpose(turn)
+                alpha = alpha and alpha.transpose(turn)
     except MemoryError:
         message = f"There is too little memory for a picture of {_size(parts)}."
         raise PictureError("memory", message) from None
@@ -167,15 +175,7 @@ def _read_bytes(source: Source) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         data: object = bytes(source[: MAX_BYTES + 1])
     elif isinstance(source, str | os.PathLike):
-        try:
-            path = Path(source)
-            if not stat.S_ISREG(path.stat().st_mode):  # a pipe or device might never end
-                raise PictureError("unreadable", "The picture cannot be opened: not a file.")
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            message = f"The picture cannot be opened: {error.strerror or 'unreadable'}."
-            raise PictureError("unreadable", message) from None  # the cause would name the path
+        data = _read_file(source)
     elif hasattr(source, "read"):
         data = source.read(MAX_BYTES + 1)
     else:
@@ -186,6 +186,18 @@ def _read_bytes(source: Source) -> bytes:
         message = f"The picture file is larger than {MAX_BYTES / 1e6:g} MB, which is the limit."
         raise PictureError("bytes", message)
     return data
+
+
+def _read_file(path: str | os.PathLike[str]) -> bytes:
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+        if regular:  # a pipe or a device might never end
+            with open(path, "rb") as file:
+                return file.read(MAX_BYTES + 1)
+        why = "it is not a file"
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        why = getattr(error, "strerror", None) or "the name cannot be used"
+    raise PictureError("unreadable", f"The picture cannot be opened: {why}.")
 
 
 def _check_limits(parts: PictureFile) -> None:

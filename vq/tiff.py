@@ -13,7 +13,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from vq.picture_file import PictureFile, damaged, truncated, unsupported
+from vq.picture_file import (
+    MAX_BLOCKS,
+    PictureFile,
+    damaged,
+    too_many_blocks,
+    truncated,
+    unsupported,
+)
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 273, 274, 277, 278, 279
@@ -66,6 +73,8 @@ class Directory:
         if tag not in self.entries:
             return default
         kind, count, offset = self.entries[tag]
+        if count > MAX_BLOCKS:  # each takes ten times its size in the file
+            raise KeyError(tag)
         if offset + self.num_bytes(tag) > len(self.data):  # before a buffer of `count` is made
             raise struct.error("values outside the file")
         return struct.unpack_from(f"{self.order}{count}{_UNSIGNED[kind]}", self.data, offset)
@@ -98,11 +107,13 @@ def first_page(data: bytes) -> PictureFile:
         raise unsupported("TIFF", "64-bit offsets (BigTIFF)")
     try:
         page = Directory.read(data)
+        kept = {tag: entry for tag, entry in sorted(page.entries.items()) if tag in _KEPT}
+        if any(count > MAX_BLOCKS for _, count, _ in kept.values()):
+            raise too_many_blocks("TIFF")
         width, height = page.value(WIDTH), page.value(HEIGHT)
         compression, photometric = page.value(COMPRESSION, 1), page.value(PHOTOMETRIC, 1)
         orientation, bits = page.orientation(), page.value(BITS, 1)
         _check_blocks(page, width, height)
-        kept = {tag: entry for tag, entry in sorted(page.entries.items()) if tag in _KEPT}
         if any(offset + page.num_bytes(tag) > len(data) for tag, (_, _, offset) in kept.items()):
             raise truncated("TIFF")
     except KeyError:

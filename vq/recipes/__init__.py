@@ -36,6 +36,8 @@ class Recipe:
     data: tuple[str, ...]
     autoencoder: AutoencoderStage
     masked: MaskedStage
+    held_out: tuple[str, ...] = ()  # splits never trained on, which the card's figures are of
+    license: str = "other"
     size: int = 128  # side of the pictures, pixels
     label_names: dict[str, str] = field(default_factory=dict)  # folder name -> class name
 

@@ -11,6 +11,7 @@ from vq.training import TrainingConfig
 RECIPE = Recipe(
     name="scenes-128",
     data=("scenes128/train", "imagenette128/train"),
+    held_out=("scenes128/test", "imagenette128/val"),
     size=128,
     label_names={
         "n01440764": "tench",
@@ -26,7 +27,7 @@ RECIPE = Recipe(
     },
     autoencoder=AutoencoderStage(
         model=VQVAEConfig(decoder_blocks=4),
-        training=TrainingConfig(minutes=40.0, batch=32, learning_rate=1e-3, average=0.999),
+        training=TrainingConfig(steps=11_000, batch=32, learning_rate=1e-3, average=0.999),
         crop=64,
     ),
     masked=MaskedStage(

@@ -1,0 +1,81 @@
+"""The model card of a checkpoint: a recipe's text, and figures measured while it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from vq.checkpoints import Checkpoint, load
+from vq.data import load_pictures
+from vq.evaluation import evaluate
+from vq.generation import picture_grid, sample_pictures
+from vq.recipes import Recipe
+from vq.stages import find_dataset
+
+SAMPLES = "samples.jpg"
+
+
+def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None) -> dict[str, Any]:
+    """Measure the checkpoint at `path` on the recipe's held-out splits and write its README.md.
+
+    root: folder of the data sets. The recipe's text is the Markdown file beside it, in which
+    {figures} and {samples} stand for the table and the sheet of samples, drawn with seeds 0
+    to 7 of each class. Returns the figures by split, as `vq.evaluation.evaluate` gives them.
+    """
+    checkpoint = load(path)
+    figures = {}
+    for name in recipe.held_out:
+        dataset, split = name.split("/")
+        data = load_pictures(find_dataset(root, dataset), split, size=recipe.size, limit=limit)
+        names = tuple(recipe.label_names.get(n, n) for n in data.label_names)
+        figures[name] = evaluate(checkpoint, dataclasses.replace(data, label_names=names))
+        # A speed belongs to a machine, not to a checkpoint.
+        del figures[name]["pictures_per_second"]
+    front = {
+        "license": recipe.license,
+        "library_name": "codebrush",
+        "tags": ["vq-vae", "image-tokenizer", "inpainting", "codebrush"],
+        "figures": {
+            name: {key: _rounded(value) for key, value in split.items()}
+            for name, split in figures.items()
+        },
+    }
+    text = (Path(__file__).parent / "recipes" / f"{recipe.name.replace('-', '_')}.md").read_text()
+    samples = ""
+    if "masked" in checkpoint.priors:
+        sheet = [
+            sample_pictures(checkpoint, "masked", range(8), label=label)
+            for label in checkpoint.labels
+        ]
+        picture_grid(np.concatenate(sheet), columns=8).save(path / SAMPLES, quality=90)
+        samples = f"![Samples, one class a row]({SAMPLES})"
+    text = text.replace("{figures}", _table(figures)).replace("{samples}", samples)
+    card = f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{text}"
+    Checkpoint(checkpoint.autoencoder, checkpoint.priors, card).save(path)
+    return figures
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _table(figures: dict[str, dict[str, Any]]) -> str:
+    """One row a figure, one column a split."""
+    rows = [["", *figures]]
+    first = next(iter(figures.values()))
+    for key, value in first.items():
+        if isinstance(value, dict):
+            for prior in value:
+                cells = [json.dumps(_rounded(f[key][prior])) for f in figures.values()]
+                rows.append([f"{key}, {prior}", *cells])
+        else:
+            rows.append([key, *(json.dumps(_rounded(f[key])) for f in figures.values())])
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
