@@ -50,6 +50,17 @@ def test_remove_forgets_what_stood_there() -> None:
     a = prepare(CHECKPOINT.autoencoder, np.asarray(picture), mask, "remove")
     b = prepare(CHECKPOINT.autoencoder, other, mask, "remove")
     assert np.array_equal(a.codes, b.codes)
+    large = Image.fromarray(photograph(256, 192))
+    ink = np.asarray(large).copy()
+    ink[64:128, 64:192] = (255, 0, 255)
+    wide = np.kron(mask, np.ones((4, 4))).astype(bool) | (ink != np.asarray(large)).any(2)
+    both = (large, Image.fromarray(ink))
+    small = [np.asarray(p.resize((64, 48), Image.Resampling.LANCZOS)) for p in both]
+    assert not np.array_equal(small[0][~shrink(wide, (64, 48))], small[1][~shrink(wide, (64, 48))])
+    codes = [
+        prepare(CHECKPOINT.autoencoder, p, shrink(wide, (64, 48)), "remove").codes for p in small
+    ]
+    assert np.array_equal(*codes), "nor what reducing the picture spread around it"
     vary = prepare(CHECKPOINT.autoencoder, np.asarray(picture), mask, "vary")
     assert np.array_equal(a.hole, dilate(vary.hole))
     known = ~dilate(vary.hole)

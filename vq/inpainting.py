@@ -26,6 +26,7 @@ MODES: tuple[Mode, ...] = ("vary", "remove")
 MAX_VARIATIONS = 64
 # Pixels at working size over which a new region fades in: about one code.
 FEATHER = 4
+LANCZOS_REACH = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def prepare(
         raise ValueError("the mask is empty: paint at least one pixel")
     hole = hole_from_mask(mask, autoencoder.stride)
     if mode == "remove":
-        return Region(encode(autoencoder, blank(picture, mask)), dilate(hole))
+        # Reducing a photograph has spread what stood there by up to 3 pixels (Lanczos).
+        blanked = blank(picture, dilate(mask, LANCZOS_REACH))
+        return Region(encode(autoencoder, blanked), dilate(hole))
     return Region(encode(autoencoder, picture) if codes is None else codes, hole)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -56,31 +57,45 @@ def train_autoencoder(
     return model
 
 
+@dataclass(frozen=True)
+class CodeMaps:
+    """What a prior is trained on: the maps of pictures and of their mirror images."""
+
+    codes: np.ndarray  # (N, h, w) int32
+    labels: np.ndarray  # (N,) int64, -1 for none
+    label_names: tuple[str, ...]
+    num_codes: int
+
+
+def training_maps(autoencoder: VQVAE, data: Pictures) -> CodeMaps:
+    """Encode every picture twice: the codes of a mirrored picture are not the mirrored codes."""
+    mirrored = dataclasses.replace(data, pixels=data.pixels[:, :, ::-1])
+    codes = [code_maps(autoencoder, part) for part in (data, mirrored)]
+    return CodeMaps(
+        np.concatenate(codes),
+        np.concatenate([data.labels, data.labels]),
+        data.label_names,
+        autoencoder.config.num_codes,
+    )
+
+
 def train_masked(
-    recipe: Recipe,
-    autoencoder: VQVAE,
-    data: Pictures,
-    folder: Path,
-    *,
-    quiet: bool = False,
+    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False
 ) -> MaskedPrior:
-    """Train, or continue to train, the recipe's masked prior on the pictures' code maps."""
+    """Train, or continue to train, the recipe's masked prior; returns averaged weights."""
     stage = recipe.masked
-    maps = code_maps(autoencoder, data)
     config = dataclasses.replace(
         stage.model,
-        num_codes=autoencoder.config.num_codes,
-        map_size=maps.shape[1:],
-        labels=data.label_names,
+        num_codes=maps.num_codes,
+        map_size=maps.codes.shape[1:],
+        labels=maps.label_names,
     )
     torch.manual_seed(stage.training.seed)  # the initial weights
     model = MaskedPrior(config)
-    # Mirrored pictures count as pictures of their own: their codes are not the mirrored codes.
-    mirrored = code_maps(autoencoder, dataclasses.replace(data, pixels=data.pixels[:, :, ::-1]))
     objective = MaskedPriorObjective(
         model,
-        np.concatenate([maps, mirrored]),
-        np.concatenate([data.labels, data.labels]),
+        maps.codes,
+        maps.labels,
         holes=stage.holes,
         drop_label=stage.drop_label,
         seed=stage.training.seed,
@@ -133,7 +148,8 @@ def train_recipe(
     if "masked" in stages:
         # As saved, so that the prior learns the very codes that users will get.
         checkpoint = load(out)
-        prior = train_masked(recipe, checkpoint.autoencoder, data, runs / "masked", quiet=quiet)
+        maps = training_maps(checkpoint.autoencoder, data)
+        prior = train_masked(recipe, maps, runs / "masked", quiet=quiet)
         priors = {**checkpoint.priors, "masked": prior}
         checkpoint = Checkpoint(checkpoint.autoencoder, priors, checkpoint.card)
         _finish(checkpoint, out, data, runs / "masked")

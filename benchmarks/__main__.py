@@ -1,0 +1,57 @@
+"""python -m benchmarks NAME [--json]: every figure is a median of warm runs, made in one go."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks import pipeline, prior_architectures, startup
+from vq.checkpoints import DEFAULT_CHECKPOINT
+
+
+def table(rows: dict[str, Any], indent: str = "") -> str:
+    """Nested figures as aligned lines."""
+    lines = []
+    for name, value in rows.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", table(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name:<32} {value:.4g}" if isinstance(value, float)
+                         else f"{indent}{name:<32} {value}")  # fmt: skip
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+
+    p = commands.add_parser("pipeline", help="encode, decode and fill a hole, at three sizes")
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.set_defaults(run=lambda a: pipeline.measure(a.checkpoint))
+
+    p = commands.add_parser("startup", help="from `python app.py` to the page, and memory")
+    p.set_defaults(run=lambda a: startup.measure())
+
+    p = commands.add_parser(
+        "prior-architectures",
+        help="masked priors of several shapes, each trained for the same time (long)",
+    )
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    p.add_argument("--minutes", type=float, default=4.0, help="training time of each (4)")
+    p.add_argument("--only", nargs="*", help="names of the shapes to train")
+    p.set_defaults(
+        run=lambda a: prior_architectures.measure(a.checkpoint, a.data, a.minutes, a.only)
+    )
+
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print JSON, not a table")
+    args = parser.parse_args()
+    figures = args.run(args)
+    print(json.dumps(figures, indent=2) if args.json else table(figures))
+
+
+if __name__ == "__main__":
+    main()
