@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vq.precision import fast
 from vq.quantizer import Quantized, VectorQuantizer
 
 
@@ -118,7 +119,12 @@ class Decoder(nn.Sequential):
 
 
 class VQVAE(nn.Module):
-    """Encoder, code book and decoder. Pictures are float32 (B, C, H, W) in [0, 1]."""
+    """Encoder, code book and decoder. Pictures are float32 (B, C, H, W) in [0, 1].
+
+    `encode` and `decode` run the convolutions in bfloat16 where that is fast (see
+    `vq.precision`), as training does; the code book is searched in float32 everywhere. Codes of
+    one picture may therefore differ here and there between two kinds of machine.
+    """
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
@@ -150,7 +156,8 @@ class VQVAE(nn.Module):
 
         Raises ValueError if the channels differ or the stride does not divide both sides.
         """
-        return self.quantizer.encode(self._encoded(pictures))
+        with fast(pictures.device):
+            return self.quantizer.encode(self._encoded(pictures))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
@@ -158,7 +165,8 @@ class VQVAE(nn.Module):
 
         Raises ValueError if a code is not in the code book.
         """
-        return self._decoded(self.quantizer.vectors(codes)).clamp(0, 1)
+        with fast(codes.device):
+            return self._decoded(self.quantizer.vectors(codes)).clamp(0, 1)
 
     def _encoded(self, pictures: Tensor) -> Tensor:
         _, channels, height, width = pictures.shape

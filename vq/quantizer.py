@@ -125,8 +125,9 @@ class VectorQuantizer(nn.Module):
     def encode(self, z: Tensor) -> Tensor:
         """Codes of encoder outputs (B, books * code_dim, h, w), nothing learned."""
         b, _, h, w = z.shape
-        flat = self._flatten(z.float())
-        return self._codes_out(self._nearest(flat), b, h, w)
+        with torch.autocast(z.device.type, enabled=False):
+            codes = self._nearest(self._flatten(z.float()))
+        return self._codes_out(codes, b, h, w)
 
     def vectors(self, codes: Tensor) -> Tensor:
         """Code vectors (B, books * code_dim, h, w) of codes (B, h, w) or (B, h, w, books).
