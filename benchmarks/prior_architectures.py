@@ -21,10 +21,11 @@ from vq.recipes import get_recipe
 from vq.stages import code_maps, find_dataset, train_masked, training_maps, training_pictures
 
 SHAPES = {
-    "merged 2x2, 2+2 local blocks": MaskedPriorConfig(),
-    "merged 2x2, no local blocks": MaskedPriorConfig(local_blocks=0),
-    "merged 2x2, 4+4 local blocks": MaskedPriorConfig(local_blocks=4, depth=6),
-    "a token a code": MaskedPriorConfig(merge=1, local_blocks=0, channels=256, depth=8),
+    "2x2 merged, deep": MaskedPriorConfig(width=256, depth=8, heads=4, local_blocks=2),
+    "2x2 merged, more local": MaskedPriorConfig(width=192, depth=4, heads=3, local_blocks=3),
+    "a token a code": MaskedPriorConfig(
+        merge=1, channels=192, width=192, depth=4, heads=3, local_blocks=0
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def test_the_encoder_gets_the_gradient_of_the_decoders_input() -> None:
     q = m.quantizer(z).vectors
     q.retain_grad()
     m._decoded(q).square().sum().backward()
-    assert torch.equal(z.grad, q.grad)
+    assert z.grad is not None and q.grad is not None and torch.equal(z.grad, q.grad)
 
 
 def test_the_first_layers_follow_the_paper() -> None:
@@ -113,6 +114,6 @@ def test_wrong_pictures_are_refused() -> None:
         ("downsamplings", 7),
     ],
 )
-def test_a_config_out_of_range_is_refused_by_name(field: str, value: object) -> None:
+def test_a_config_out_of_range_is_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=field):
         dataclasses.replace(TINY, **{field: value})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_maps_of_another_size_are_refused() -> None:
         ({"depth": 0}, "depth"),
     ],
 )
-def test_a_config_out_of_range_is_refused(changes: dict[str, object], message: str) -> None:
+def test_a_config_out_of_range_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(TINY, **changes)
 

@@ -54,7 +54,7 @@ def test_straight_through_has_the_value_of_e_and_the_gradient_of_z() -> None:
     assert torch.equal(y, e)  # to the last bit, at any scale
     weights = outputs(1000, seed=3)
     (y * weights).sum().backward()
-    assert torch.equal(z.grad, weights)
+    assert z.grad is not None and torch.equal(z.grad, weights)
 
 
 def test_losses_equal_numpy_and_reach_only_what_they_should() -> None:
@@ -108,6 +108,15 @@ def test_first_batch_initialises_the_code_book_with_its_own_vectors() -> None:
     chosen = {tuple(v) for v in q.codebook[0].tolist()}
     assert chosen <= rows
     assert len(chosen) == 8
+
+
+def test_a_loaded_code_book_is_trained_on_not_initialised_anew() -> None:
+    trained = started(restart_below=0.0)
+    other = quantizer(restart_below=0.0)
+    other.load_state_dict(trained.state_dict())
+    chosen = other(outputs(1, 4, 1, 2)).codes.unique()  # two at most: the others must stay
+    rest = [i for i in range(8) if i not in chosen]
+    assert torch.equal(other.codebook[0, rest], trained.codebook[0, rest])
 
 
 @pytest.mark.parametrize("ema", [True, False])

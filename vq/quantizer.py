@@ -6,7 +6,7 @@ look-up is equation 1 and 2, the losses are equation 3, EMA code books are appen
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -97,9 +97,9 @@ class VectorQuantizer(nn.Module):
         self.register_buffer("sums", torch.zeros(books, num_codes, code_dim), persistent=False)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64), persistent=False)
 
-    def training_state(self) -> dict[str, Tensor]:
-        """The statistics a training run must save to continue exactly where it was."""
-        return {"counts": self.counts, "sums": self.sums, "step": self.step}
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.step.clamp_(min=1)  # a code book that was loaded must not be initialised anew
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantize encoder outputs z (B, books * code_dim, h, w).

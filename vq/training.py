@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,10 +18,11 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vq.atomic import write_file
 from vq.autoencoder import check_ranges
 from vq.precision import fast
 
@@ -197,12 +197,8 @@ class Run:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{name}.{key}"] = value
         counters = {"step": str(self.step), "elapsed": repr(self.elapsed)}
-        target = self.folder / "state.safetensors"
-        fresh = target.with_suffix(".new")
-        save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, metadata=counters)
-        with open(fresh, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(fresh, target)
+        tensors = {k: v.contiguous() for k, v in tensors.items()}
+        write_file(self.folder / "state.safetensors", save(tensors, metadata=counters))
 
     def _resume(self) -> None:
         device = str(self.accelerator.device)
