@@ -178,14 +178,27 @@ def test_mistakes_are_one_line_and_status_2(
         assert not printed.out
 
 
+def test_training_without_its_extra_package_says_what_to_install(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    command = ["train", "scenes-128", "--data", str(data), "--runs", str(tmp_path), "--quiet"]
+    assert main(command) == 2
+    assert "pip install -e '.[train]'" in capsys.readouterr().err
+
+
 def test_every_recipe_can_be_read_and_changed() -> None:
     for name in recipe_names():
         recipe = get_recipe(name)
         assert recipe.name == name
-        changed = recipe.override("autoencoder.training.batch", "7")
+        changed = recipe.override({"autoencoder.training.batch": "7"})
         assert changed.autoencoder.training.batch == 7
         assert changed.masked == recipe.masked
-        assert recipe.override("autoencoder.model.ema", "false").autoencoder.model.ema is False
+        assert recipe.override({"autoencoder.model.ema": "false"}).autoencoder.model.ema is False
+        # Fields that are valid only together, in either order.
+        pair = {"masked.model.width": "16", "masked.model.heads": "1"}
+        for settings in (pair, dict(reversed(pair.items()))):
+            assert recipe.override(settings).masked.model.width == 16
 
 
 def test_help_is_there_for_every_command() -> None:

@@ -126,26 +126,20 @@ def _sampling(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> None:
-    import dataclasses
-
     from vq.recipes import get_recipe
     from vq.stages import train_recipe
 
-    recipe = get_recipe(args.recipe)
+    settings = {}
+    if args.steps is not None or args.minutes is not None:
+        for stage in ("autoencoder", "masked"):
+            settings[f"{stage}.training.steps"] = str(args.steps or 0)
+            settings[f"{stage}.training.minutes"] = str(args.minutes or 0)
     for setting in args.set:
         path, found, value = setting.partition("=")
         if not found:
             raise ValueError(f"--set takes FIELD=VALUE, not {setting!r}")
-        recipe = recipe.override(path, value)
-    if args.steps is not None or args.minutes is not None:
-        for name in ("autoencoder", "masked"):
-            stage = getattr(recipe, name)
-            training = dataclasses.replace(
-                stage.training, steps=args.steps or 0, minutes=args.minutes or 0.0
-            )
-            recipe = dataclasses.replace(
-                recipe, **{name: dataclasses.replace(stage, training=training)}
-            )
+        settings[path] = value
+    recipe = get_recipe(args.recipe).override(settings)
     runs = args.runs or Path("runs") / recipe.name
     out = args.out or runs / "checkpoint"
     stages = (args.stage,) if args.stage else ("autoencoder", "masked")
@@ -245,6 +239,11 @@ def main(argv: list[str] | None = None) -> int:
         args.run(args)
     except (ValueError, CheckpointError, OSError) as error:
         print(f"vq {args.command}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name != "accelerate":
+            raise
+        print("vq train: needs accelerate: pip install -e '.[train]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"vq {args.command}: interrupted", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,33 +42,42 @@ class Recipe:
     size: int = 128  # side of the pictures, pixels
     label_names: dict[str, str] = field(default_factory=dict)  # folder name -> class name
 
-    def override(self, path: str, value: str) -> Recipe:
-        """A copy with one field changed, as in override("masked.training.batch", "64").
+    def override(self, settings: Mapping[str, str]) -> Recipe:
+        """A copy with fields changed, as in override({"masked.training.batch": "64"}).
 
         Raises ValueError if there is no such field, or it cannot hold the value.
         """
-        return _replace(self, path.split("."), path, value)
+        return _replace(self, settings)
 
 
-def _replace(config: Any, names: list[str], path: str, value: str) -> Any:
-    name, *rest = names
-    if name not in getattr(config, "__dataclass_fields__", {}):
-        raise ValueError(f"the recipe has no field {path!r}")
-    old = getattr(config, name)
-    if rest:
-        new = _replace(old, rest, path, value)
-    elif isinstance(old, bool):
+def _replace(config: Any, settings: Mapping[str, str], prefix: str = "") -> Any:
+    """Change a dataclass and those inside it, each once, so that no order of settings matters."""
+    changes: dict[str, Any] = {}
+    inner: dict[str, dict[str, str]] = {}
+    for path, value in settings.items():
+        name, _, rest = path.partition(".")
+        if name not in getattr(config, "__dataclass_fields__", {}):
+            raise ValueError(f"the recipe has no field {prefix + path!r}")
+        if rest:
+            inner.setdefault(name, {})[rest] = value
+        else:
+            changes[name] = _parse(getattr(config, name), value, prefix + path)
+    for name, part in inner.items():
+        changes[name] = _replace(getattr(config, name), part, f"{prefix}{name}.")
+    return dataclasses.replace(config, **changes)
+
+
+def _parse(old: Any, value: str, path: str) -> bool | int | float:
+    if isinstance(old, bool):
         if value.lower() not in {"true", "false"}:
             raise ValueError(f"{path} must be true or false, not {value!r}")
-        new = value.lower() == "true"
-    elif isinstance(old, int | float):
+        return value.lower() == "true"
+    if isinstance(old, int | float):
         try:
-            new = type(old)(value)
+            return type(old)(value)
         except ValueError:
             raise ValueError(f"{path} must be a number, not {value!r}") from None
-    else:
-        raise ValueError(f"{path} is a group of fields or a list: name a single one")
-    return dataclasses.replace(config, **{name: new})
+    raise ValueError(f"{path} is a group of fields or a list: name a single one")
 
 
 def recipe_names() -> list[str]:
