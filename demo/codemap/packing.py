@@ -1,0 +1,151 @@
+"""What travels between the code map in the browser and Python: masks, codes, palettes, pictures.
+
+All of it is base64 text inside JSON, because Gradio compares a component's properties as JSON each
+time one of them changes: a map of 128 × 128 codes is 44 kB of text, not 16,384 numbers.
+
+Only a mask comes back, as ``{"mask": base64, "rows": int, "cols": int}``. Its bits are the rows
+from the top, each from the left, eight to a byte with the first in the highest bit
+(`numpy.packbits`); the last byte is filled with zeros. Whoever calls the API can send anything, so
+`read_mask` trusts nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+MAX_SIDE = 128  # codes along one side of a map
+MAX_CODES = 1 << 16  # a code travels as two bytes
+
+
+class CodeMapError(ValueError):
+    """A painted region or a code map that cannot be used; the message names cause and limit."""
+
+
+def pack_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """The value of a `CodeMap` with these codes painted.
+
+    Args:
+        mask: bool (rows, cols), True = resample.
+
+    Raises:
+        CodeMapError: not a two-dimensional bool array, or a side outside 1 to `MAX_SIDE`.
+    """
+    mask = np.asarray(mask)
+    if mask.dtype != bool:
+        raise CodeMapError(f"A mask must be an array of bool, not of {mask.dtype}.")
+    rows, cols = check_grid(mask.shape)
+    return {"mask": pack_bits(mask), "rows": rows, "cols": cols}
+
+
+def read_mask(value: object, rows: int, cols: int) -> NDArray[np.bool_]:
+    """The painted codes of a map of `rows` × `cols`, from whatever came in as a `CodeMap` value.
+
+    Lengths are compared before anything is decoded, so a hostile value costs nothing. None and an
+    empty text mean that nothing has been painted yet.
+
+    Returns:
+        bool (rows, cols), True = resample; the caller's own copy.
+
+    Raises:
+        CodeMapError: `value` is anything else than a mask of exactly this size.
+    """
+    if value is None or value == "":
+        return np.zeros((rows, cols), dtype=bool)
+    if not isinstance(value, dict):
+        kind = type(value).__name__
+        raise CodeMapError(f"The painted region must be an object, not a value of type {kind}.")
+    if absent := [key for key in ("mask", "rows", "cols") if key not in value]:
+        raise CodeMapError(f"The painted region lacks {' and '.join(absent)}.")
+    value_rows, value_cols = _side(value["rows"], "rows"), _side(value["cols"], "cols")
+    if (value_rows, value_cols) != (rows, cols):
+        raise CodeMapError(
+            f"The painted region is for {value_rows} × {value_cols} codes, "
+            f"but this picture has {rows} × {cols}. Paint it again."
+        )
+    text = value["mask"]
+    if not isinstance(text, str):
+        kind = type(text).__name__
+        raise CodeMapError(f"The painted region's mask must be a text, not of type {kind}.")
+    size = -(-rows * cols // 8)
+    length = 4 * -(-size // 3)
+    if len(text) != length:
+        raise CodeMapError(
+            f"The painted region's mask must be {length} characters of base64 "
+            f"for {rows} × {cols} codes, not {len(text)}."
+        )
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if len(data) != size:
+        raise CodeMapError(f"The painted region's mask is not base64 of {size} bytes.")
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=rows * cols)
+    return bits.reshape(rows, cols).astype(bool)
+
+
+def _side(value: object, name: str) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_SIDE:  # a bool is no side either
+        raise CodeMapError(
+            f"The painted region's {name} must be a whole number from 1 to {MAX_SIDE}."
+        )
+    return value
+
+
+def check_grid(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The (rows, cols) of a map, or CodeMapError where it has none or too many of them."""
+    if len(shape) != 2:
+        raise CodeMapError(f"A code map has two dimensions (rows, cols), not {len(shape)}.")
+    rows, cols = int(shape[0]), int(shape[1])
+    if not (1 <= rows <= MAX_SIDE and 1 <= cols <= MAX_SIDE):
+        raise CodeMapError(f"A code map has 1 to {MAX_SIDE} rows and columns, not {rows} × {cols}.")
+    return rows, cols
+
+
+def pack_bits(mask: NDArray[np.bool_]) -> str:
+    """bool (rows, cols) as base64, one bit a code."""
+    return base64.b64encode(np.packbits(mask).tobytes()).decode()
+
+
+def pack_codes(codes: NDArray[np.integer]) -> str:
+    """Codes (rows, cols) in 0..65535 as base64, two bytes a code, the low byte first."""
+    codes = np.asarray(codes)
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise CodeMapError(f"Codes must be whole numbers, not {codes.dtype}.")
+    check_grid(codes.shape)
+    if codes.min() < 0 or codes.max() >= MAX_CODES:
+        raise CodeMapError(
+            f"Codes must be from 0 to {MAX_CODES - 1}, not from {codes.min()} to {codes.max()}."
+        )
+    return base64.b64encode(codes.astype("<u2").tobytes()).decode()
+
+
+def pack_palette(palette: NDArray[np.uint8]) -> str:
+    """Colours uint8 (K, 3) as base64, red, green and blue of each code in turn."""
+    palette = np.asarray(palette)
+    if palette.dtype != np.uint8 or palette.ndim != 2 or palette.shape[1] != 3:
+        raise CodeMapError(
+            f"A palette must be uint8 of shape (K, 3), not {palette.dtype} of {palette.shape}."
+        )
+    return base64.b64encode(palette.tobytes()).decode()
+
+
+def data_url(picture: Image.Image | NDArray[np.uint8], quality: int = 90) -> str:
+    """A picture as a small JPEG inside a URL, for the canvas only: it is lossy.
+
+    JPEG rather than WebP, because one is made at every step of a job: 512 × 512 pixels take 1 ms,
+    not 20.
+
+    Args:
+        picture: a Pillow picture, or uint8 (H, W, 3).
+    """
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

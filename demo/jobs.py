@@ -1,0 +1,171 @@
+"""What the page asks of the studio and what it gets back: plain values and NumPy arrays, no torch.
+
+Pictures are uint8 `(H, W, 3)`. A code map is an integer array `(h, w)`; `cells` is a bool array of
+the same shape, True where the visitor painted. `V` counts variations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from PIL import Image
+
+MODES = ("vary", "remove")
+MAX_SEED = 2**32 - 1
+MAX_VARIATIONS = 8
+MAX_STEPS = 256
+MAX_GUIDANCE = 20.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
+
+
+class Refusal(ValueError):
+    """An expected "no". `key` names the message in `demo/text`, `values` fill its placeholders."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(f"{key} {values}" if values else key)
+        self.key = key
+        self.values = values
+
+
+def _number(name: str, value: Any, low: float, high: float) -> float:
+    if not _is_number(value) or not low <= value <= high:
+        raise Refusal("error_number", name=name, low=f"{low:g}", high=f"{high:g}", got=repr(value))
+    return float(value)
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    if not _is_number(value) or not low <= value <= high or value != int(value):
+        raise Refusal("error_whole", name=name, low=low, high=high, got=repr(value))
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a hole is to be filled. Raises `Refusal`, naming field and limits, if out of range."""
+
+    prior: str = "masked"
+    mode: Literal["vary", "remove"] = (
+        "vary"  # "vary" resamples the codes as they are, "remove" blanks the pixels first
+    )
+    variations: int = 1
+    seed: int = 0  # variation i has seed + i
+    label: str | None = None
+    guidance: float = 1.0  # 1: none
+    temperature: float = 1.0
+    top_k: int | None = None  # None: every code
+    top_p: float = 1.0  # 1: every code
+    steps: int = 12
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise Refusal("error_choice", name="mode", got=repr(self.mode), known=", ".join(MODES))
+        checked = {
+            "variations": _whole("variations", self.variations, 1, MAX_VARIATIONS),
+            "seed": _whole("seed", self.seed, 0, MAX_SEED),
+            "guidance": _number("guidance", self.guidance, 0.0, MAX_GUIDANCE),
+            "temperature": _number(
+                "temperature", self.temperature, MIN_TEMPERATURE, MAX_TEMPERATURE
+            ),
+            "top_k": self.top_k if self.top_k is None else _whole("top_k", self.top_k, 1, 2**16),
+            "top_p": _number("top_p", self.top_p, 0.01, 1.0),
+            "steps": _whole("steps", self.steps, 1, MAX_STEPS),
+        }
+        for field, value in checked.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One seed a variation, so that any of them can be made again alone."""
+        return tuple(self.seed + i for i in range(self.variations))
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is loaded."""
+
+    name: str
+    num_codes: int
+    stride: int  # pixels along one side of a code
+    priors: tuple[str, ...]
+    labels: tuple[str, ...]
+    device: str
+    palette: np.ndarray  # (K, 3) uint8: the colour that stands for each code on the map
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The state after a step: `codes` and `remaining` `(V, h, w)`, and one `picture`: the first."""
+
+    codes: np.ndarray
+    remaining: np.ndarray
+    picture: np.ndarray
+    step: int  # from 1
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A picture after one way of coding it, and what that cost."""
+
+    name: Literal["codes", "jpeg", "webp"]
+    picture: np.ndarray
+    bits: float
+    psnr: float  # dB; inf where nothing was lost
+    ssim: float
+    coded_size: tuple[
+        int, int
+    ]  # (width, height) that was coded, smaller than the picture where it had to be
+    fits: bool = True  # False where even the smallest file is larger than was asked
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A picture, its reconstruction from codes, and other codecs at the same number of bytes."""
+
+    original: np.ndarray
+    codes: Coded
+    others: tuple[Coded, ...]
+
+    @property
+    def original_bits(self) -> int:
+        return 24 * self.original.shape[0] * self.original.shape[1]
+
+
+class StudioVerbs(Protocol):
+    """What the tabs need of a studio; `demo.studio.Studio` is the real one."""
+
+    def describe(self) -> Description: ...
+
+    def prepare(self, upload: Image.Image) -> np.ndarray:
+        """The upload at its working size: sides the stride divides, aspect kept."""
+        ...
+
+    def encode(self, picture: np.ndarray) -> np.ndarray: ...
+
+    def decode(self, codes: np.ndarray) -> np.ndarray: ...
+
+    def resample(
+        self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
+    ) -> Generator[Step, None, None]:
+        """Fill the painted cells. Ends when closed. Raises `Refusal` at once, not at a step."""
+        ...
+
+    def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Decode `codes` `(V, h, w)` and lay them over `picture` where painted → `(V, H, W, 3)`."""
+        ...
+
+    def compare(self, picture: np.ndarray) -> Comparison: ...
+
+    def inpaint(
+        self, picture: Image.Image, mask: np.ndarray, settings: Settings
+    ) -> list[Image.Image]:
+        """Repaint the pixels `mask` `(H, W)` at the picture's own size: one picture a variation."""
+        ...

@@ -1,0 +1,99 @@
+"""The page: theme, style, languages and tabs around a studio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo import api
+from demo.jobs import StudioVerbs
+from demo.tabs import compare, edit
+from demo.text import INTERFACE as _
+
+HERE = Path(__file__).parent
+HOUR = 3600
+# A visitor's pictures are forgotten this long after the last action.
+TIME_TO_LIVE = 2 * HOUR
+
+# Fonts of the visitor's own system: the page loads nothing from other hosts.
+SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Noto Sans KR", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.teal,
+    secondary_hue=gr.themes.colors.teal,
+    neutral_hue=gr.themes.colors.stone,
+    radius_size=gr.themes.sizes.radius_md,
+    font=SANS,
+    font_mono=MONO,
+).set(
+    body_background_fill="*neutral_50",
+    body_background_fill_dark="*neutral_950",
+    background_fill_primary="white",
+    background_fill_primary_dark="*neutral_900",
+    block_border_width="1px",
+    block_border_color="*neutral_200",
+    block_border_color_dark="*neutral_800",
+    block_shadow="none",
+    block_label_text_weight="500",
+    button_border_width="1px",
+    button_border_width_dark="1px",
+    button_primary_border_color="transparent",
+    button_primary_border_color_dark="transparent",
+    button_large_text_weight="550",
+    button_medium_text_weight="500",
+    checkbox_background_color_selected="*primary_700",
+    checkbox_background_color_selected_dark="*primary_600",
+    checkbox_border_color_selected="*primary_700",
+    checkbox_border_color_selected_dark="*primary_600",
+    block_title_text_weight="600",
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_600",
+    button_primary_background_fill_hover_dark="*primary_500",
+    button_primary_text_color="white",
+    button_secondary_background_fill="white",
+    button_secondary_background_fill_hover="*neutral_100",
+    button_secondary_background_fill_dark="*neutral_800",
+    button_secondary_background_fill_hover_dark="*neutral_700",
+    button_secondary_border_color="*neutral_300",
+    button_secondary_border_color_dark="*neutral_700",
+    slider_color="*primary_700",
+    slider_color_dark="*primary_600",
+)
+
+LAUNCH: dict[str, Any] = {
+    "theme": THEME,
+    "css_paths": HERE / "style.css",
+    "head": f"<script>{(HERE / 'page.js').read_text('utf-8')}</script>",
+    "i18n": _,
+    "ssr_mode": False,
+    "run_history": False,  # it would store pictures in the browser
+    "max_file_size": "20mb",
+    "show_error": False,  # an unexpected error's text may hold paths
+    "footer_links": ["api", "settings"],
+}
+
+
+def build(studio: StudioVerbs) -> gr.Blocks:
+    """The whole app around `studio`, queue included; launch it with `LAUNCH`."""
+    with gr.Blocks(
+        title="Codebrush",
+        analytics_enabled=False,
+        delete_cache=(HOUR, TIME_TO_LIVE),
+        fill_width=True,  # style.css says how wide
+    ) as demo:
+        session = gr.State(None, time_to_live=TIME_TO_LIVE)
+        with gr.Column(elem_id="header"):
+            gr.Markdown("# Codebrush")
+            gr.Markdown(_("tagline"))
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab(_("tab_edit"), id="edit"):
+                edit.build(studio, session)
+            with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
+                compare.build(studio, session, tabs, compare_tab)
+        api.build(studio)
+    demo.queue(max_size=32)
+    return demo

@@ -1,0 +1,173 @@
+"""What one visitor holds: the upload, and a history of edits to it. NumPy only.
+
+Everything here is immutable: a verb returns a new `Session`. A job that fails or is cancelled
+half-way has therefore nothing to clean up, and nothing the visitor made is lost with it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from vq.regions import composite
+
+MAX_HISTORY = 32  # snapshots; one is under 1 MB at the working size
+
+
+def _frozen(array: np.ndarray, dtype: type) -> np.ndarray:
+    """A read-only copy, so that no later hand can change a snapshot."""
+    copy: np.ndarray = np.array(array, dtype=dtype)
+    copy.setflags(write=False)
+    return copy
+
+
+def _spilled(picture: np.ndarray) -> np.ndarray:
+    """The array on disk: an upload may have 36 megapixels, and visitors stay for hours.
+
+    The file has no name, so it goes when the array does.
+    """
+    with tempfile.TemporaryFile() as file:
+        array = np.memmap(file, dtype=np.uint8, mode="w+", shape=picture.shape)
+    array[:] = picture
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One state of the picture: `picture` `(H, W, 3)` and its `codes` `(h, w)`.
+
+    `edited` `(h, w)` marks every cell that was ever repainted.
+    """
+
+    picture: np.ndarray
+    codes: np.ndarray
+    edited: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "picture", _frozen(self.picture, np.uint8))
+        object.__setattr__(self, "codes", _frozen(self.codes, np.int32))
+        object.__setattr__(self, "edited", _frozen(self.edited, np.bool_))
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """Variations that wait for Keep or Discard, of the same painted `cells` `(h, w)`.
+
+    `pictures` `(V, H, W, 3)`, `codes` `(V, h, w)`, and the seed of each.
+    """
+
+    pictures: np.ndarray
+    codes: np.ndarray
+    cells: np.ndarray
+    seeds: tuple[int, ...]
+    chosen: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pictures", _frozen(self.pictures, np.uint8))
+        object.__setattr__(self, "codes", _frozen(self.codes, np.int32))
+        object.__setattr__(self, "cells", _frozen(self.cells, np.bool_))
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """An upload, the snapshots made of it, where in them the visitor is, and what is undecided."""
+
+    id: str  # new for every upload
+    upload: np.ndarray
+    history: tuple[Snapshot, ...]
+    position: int = 0
+    draft: Draft | None = None
+
+    @classmethod
+    def of(cls, upload: np.ndarray, picture: np.ndarray, codes: np.ndarray) -> Session:
+        """A fresh session: the upload, the `picture` at the working size, and its `codes`."""
+        untouched = Snapshot(picture, codes, np.zeros(codes.shape, bool))
+        return cls(secrets.token_hex(8), _spilled(upload), (untouched,))
+
+    @property
+    def current(self) -> Snapshot:
+        return self.history[self.position]
+
+    @property
+    def shown(self) -> tuple[np.ndarray, np.ndarray]:
+        """The picture and the codes on the canvas: the chosen variation where there is one."""
+        if self.draft is None:
+            return self.current.picture, self.current.codes
+        return self.draft.pictures[self.draft.chosen], self.draft.codes[self.draft.chosen]
+
+    @property
+    def can_undo(self) -> bool:
+        return self.draft is None and self.position > 0
+
+    @property
+    def can_redo(self) -> bool:
+        return self.draft is None and self.position + 1 < len(self.history)
+
+    def propose(self, draft: Draft) -> Session:
+        """Put variations up for decision, instead of any that were there."""
+        return replace(self, draft=draft)
+
+    def choose(self, index: int) -> Session:
+        """Look at variation `index`. Raises `IndexError` where there is none of that number."""
+        if self.draft is None or not 0 <= index < len(self.draft.pictures):
+            raise IndexError(f"there is no variation {index}")
+        return replace(self, draft=replace(self.draft, chosen=index))
+
+    def keep(self) -> Session:
+        """The chosen variation becomes the current picture; what had been undone is forgotten."""
+        if self.draft is None:
+            return self
+        picture, codes = self.shown
+        snapshot = Snapshot(picture, codes, self.current.edited | self.draft.cells)
+        history = (*self.history[: self.position + 1], snapshot)[-MAX_HISTORY:]
+        return replace(self, history=history, position=len(history) - 1, draft=None)
+
+    def discard(self) -> Session:
+        return replace(self, draft=None)
+
+    def undo(self) -> Session:
+        return replace(self, position=self.position - 1) if self.can_undo else self
+
+    def redo(self) -> Session:
+        return replace(self, position=self.position + 1) if self.can_redo else self
+
+    def full_size(self) -> np.ndarray:
+        """The current picture at the size of the upload, `(H, W, 3)` uint8.
+
+        Edited cells come from the working picture, scaled up; every pixel outside them is the
+        upload's own.
+        """
+        picture, edited = self.current.picture, self.current.edited
+        height, width = self.upload.shape[:2]
+        rows = ((np.arange(height) + 0.5) * edited.shape[0] / height).astype(int)
+        columns = ((np.arange(width) + 0.5) * edited.shape[1] / width).astype(int)
+        result = np.array(self.upload)
+        if not edited.any():
+            return result
+        if result.shape == picture.shape:
+            mask = edited[rows][:, columns]
+            result[mask] = picture[mask]  # joined when it was made: a second feather would thin it
+            return result
+
+        # Only the box around the edit is scaled up and joined: an upload may be 36 megapixels.
+        scale = max(height / picture.shape[0], width / picture.shape[1])
+        feather = int(np.ceil(2 * scale))
+        in_rows = np.flatnonzero(np.any(edited, axis=1)[rows])
+        in_columns = np.flatnonzero(np.any(edited, axis=0)[columns])
+        top, bottom = max(0, in_rows[0] - feather), min(height, in_rows[-1] + 1 + feather)
+        left, right = max(0, in_columns[0] - feather), min(width, in_columns[-1] + 1 + feather)
+        to_x, to_y = picture.shape[1] / width, picture.shape[0] / height
+        enlarged = Image.fromarray(picture).resize(
+            (right - left, bottom - top),
+            Image.Resampling.BICUBIC,
+            box=(left * to_x, top * to_y, right * to_x, bottom * to_y),
+        )
+        window = np.s_[top:bottom, left:right]
+        mask = edited[rows[top:bottom]][:, columns[left:right]]
+        result[window] = composite(result[window], np.asarray(enlarged), mask, feather=feather)
+        return result

@@ -1,0 +1,219 @@
+"""The one door to the models: which are loaded, on which device, and whose turn it is.
+
+The only file of the demo that knows torch. Its verbs take and give NumPy arrays and Pillow pictures
+(`demo.jobs`). Every call to a network holds the turn for that call only, so a long job lets others
+in between its steps. Randomness comes from seeds alone: what others do at the same time changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from demo.codecs import encode_to_bytes
+from demo.drawing import code_palette
+from demo.jobs import Coded, Comparison, Description, Refusal, Settings, Step
+from vq import checkpoints, inpainting, pictures, regions
+from vq.evaluation import psnr, rate_bits, ssim
+
+LONGEST = 512  # pixels on the long side of the working picture
+
+
+def best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Studio:
+    """A checkpoint at work. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        checkpoint: checkpoints.Checkpoint,
+        name: str,
+        device: str | torch.device | None = None,
+    ) -> None:
+        if not checkpoint.priors:
+            raise checkpoints.CheckpointError(f"{name}: no prior, so nothing could be resampled")
+        self._device = torch.device(device) if device is not None else best_device()
+        self._autoencoder = checkpoint.autoencoder.to(self._device).eval()
+        self._priors = {
+            name: prior.to(self._device).eval() for name, prior in checkpoint.priors.items()
+        }
+        self._checkpoint = checkpoint
+        self._turn = threading.Lock()
+        self._name = name
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] = checkpoints.DEFAULT_CHECKPOINT,
+        device: str | torch.device | None = None,
+    ) -> Studio:
+        """Raises `vq.checkpoints.CheckpointError` where the folder is missing or not sound."""
+        return cls(checkpoints.load(path), Path(path).name, device)
+
+    def describe(self) -> Description:
+        return Description(
+            name=self._name,
+            num_codes=self._checkpoint.num_codes,
+            stride=self._checkpoint.stride,
+            priors=tuple(self._priors),
+            labels=self._checkpoint.labels,
+            device=self._device.type,
+            palette=self._palette(),
+        )
+
+    def prepare(self, upload: Image.Image) -> np.ndarray:
+        """The upload at its working size `(H, W, 3)`; the stride divides both sides."""
+        size = pictures.working_size(upload.width, upload.height, self._checkpoint.stride, LONGEST)
+        return np.asarray(upload.resize(size, Image.Resampling.LANCZOS))
+
+    def encode(self, picture: np.ndarray) -> np.ndarray:
+        """Picture `(H, W, 3)` uint8 → codes `(h, w)`."""
+        with self._turn:
+            return inpainting.encode(self._autoencoder, picture)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Codes `(h, w)` → picture `(H, W, 3)` uint8."""
+        with self._turn:
+            return inpainting.decode(self._autoencoder, codes[None].astype(np.int64))[0]
+
+    def resample(
+        self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
+    ) -> Generator[Step, None, None]:
+        """Fill the painted `cells` `(h, w)`, one `Step` after another; ends at once when closed.
+
+        Raises `Refusal` for a prior or label that is not there, before anything is computed.
+        """
+        prior = self._priors.get(settings.prior)
+        if prior is None:
+            known = ", ".join(self._priors)
+            raise Refusal("error_choice", name="prior", got=repr(settings.prior), known=known)
+        labels = prior.config.labels
+        if settings.label is not None and settings.label not in labels:
+            known = ", ".join(labels)
+            raise Refusal("error_choice", name="label", got=repr(settings.label), known=known)
+        return self._steps(picture, codes, cells, settings)
+
+    def _steps(
+        self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
+    ) -> Generator[Step, None, None]:
+        mask = regions.mask_from_hole(cells, self._checkpoint.stride)
+        with self._turn:
+            region = inpainting.prepare(
+                self._autoencoder, picture, mask, settings.mode, codes.astype(np.int64)
+            )
+        job = inpainting.region_steps(
+            self._checkpoint, region, seeds=settings.seeds, **self._sampling(settings)
+        )
+        while (state := self._next(job)) is not None:
+            filled, remaining = state["codes"], state["remaining"]
+            preview = self.render(picture, filled[:1], cells & ~remaining[0])[0]
+            yield Step(filled, remaining, preview, state["step"], state["steps"])
+
+    def _next(self, job: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+        with self._turn:
+            return next(job, None)
+
+    @staticmethod
+    def _sampling(settings: Settings) -> dict[str, Any]:
+        """Settings under the names of `vq.resampling`."""
+        return {
+            "prior": settings.prior,
+            "label": settings.label,
+            "guidance": settings.guidance,
+            "temperature": settings.temperature,
+            "top_k": settings.top_k,
+            "top_p": settings.top_p,
+            "steps": settings.steps,
+        }
+
+    def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Decode `codes` `(V, h, w)` and lay them over `picture` where painted → `(V, H, W, 3)`.
+
+        Only the painted part is decoded, with as many codes around it as the decoder looks at.
+        """
+        result = np.repeat(picture[None], len(codes), 0)
+        if not cells.any():
+            return result
+        stride = self._checkpoint.stride
+        margin = self._autoencoder.config.decoder_blocks + 3
+        rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
+        top, bottom = max(0, rows[0] - margin), rows[-1] + 1 + margin
+        left, right = max(0, columns[0] - margin), columns[-1] + 1 + margin
+        pixels = np.s_[top * stride : bottom * stride, left * stride : right * stride]
+        mask = regions.mask_from_hole(cells, stride)[pixels]
+        for variation, one in zip(result, codes[:, top:bottom, left:right], strict=True):
+            decoded = self.decode(one)
+            variation[pixels] = regions.composite(
+                picture[pixels], decoded, mask, feather=inpainting.FEATHER
+            )
+        return result
+
+    def compare(self, picture: np.ndarray) -> Comparison:
+        """The picture's reconstruction from codes, and JPEG and WebP files of as many bytes."""
+        codes = self.encode(picture)
+        decoded = self.decode(codes)
+        bits = rate_bits(self._autoencoder, *picture.shape[:2])
+        size = picture.shape[1], picture.shape[0]
+        others = []
+        for codec in ("jpeg", "webp"):
+            coded = encode_to_bytes(picture, math.ceil(bits / 8), codec)
+            quality = self._quality(picture, coded.picture)
+            others.append(
+                Coded(codec, coded.picture, 8.0 * coded.num_bytes, *quality, coded.size, coded.fits)
+            )
+        ours = Coded("codes", decoded, bits, *self._quality(picture, decoded), size)
+        return Comparison(picture, ours, tuple(others))
+
+    def inpaint(
+        self, picture: Image.Image, mask: np.ndarray, settings: Settings
+    ) -> list[Image.Image]:
+        """Repaint the pixels `mask` `(H, W)` at the picture's own size: one picture a variation.
+
+        Raises `Refusal` for what the library refuses.
+        """
+
+        def let_others_in(_: dict[str, Any]) -> None:
+            self._turn.release()
+            self._turn.acquire()
+
+        try:
+            with self._turn:
+                return inpainting.inpaint(
+                    self._checkpoint,
+                    picture,
+                    mask,
+                    mode=settings.mode,
+                    variations=settings.variations,
+                    seed=settings.seed,
+                    longest=LONGEST,
+                    callback=let_others_in,
+                    **self._sampling(settings),
+                )
+        except ValueError as error:
+            raise Refusal("error_refused", reason=error) from None
+
+    def _palette(self) -> np.ndarray:
+        """A colour for each code `(K, 3)`, alike for codes whose vectors are alike."""
+        with torch.inference_mode():
+            every = torch.arange(self._checkpoint.num_codes, device=self._device)
+            vectors = self._autoencoder.quantizer.vectors(every[None, None])[0, :, 0].T
+        return code_palette(vectors.float().cpu().numpy())
+
+    def _quality(self, original: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+        """(PSNR in dB, SSIM) of two pictures `(H, W, 3)` uint8."""
+        a, b = pictures.to_tensor(original), pictures.to_tensor(other)
+        with torch.inference_mode():
+            return float(psnr(a, b)[0]), float(ssim(a, b)[0])

@@ -1,0 +1,40 @@
+"""Every word the visitor reads, one JSON catalogue a language: `en.json`, `ko.json`.
+
+The page itself (labels, buttons, hints) is translated in the browser, by the browser's language,
+through `INTERFACE`. What the server says while it works (status lines, errors) goes through `say`,
+in the language of the request.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gradio as gr
+
+LANGUAGES = ("en", "ko")  # the first is what everyone else gets
+CATALOGUES: dict[str, dict[str, str]] = {
+    language: json.loads((Path(__file__).parent / f"{language}.json").read_text("utf-8"))
+    for language in LANGUAGES
+}
+INTERFACE = gr.I18n(**CATALOGUES)
+
+
+def say(language: str, key: str, **values: object) -> str:
+    """The message `key` with its placeholders filled. Raises `KeyError` for an unknown key."""
+    return CATALOGUES[language][key].format(**values)
+
+
+def language_of(request: gr.Request | None) -> str:
+    """The language of Accept-Language that has a catalogue and is wished for most; else English."""
+    header = request.headers.get("accept-language", "") if request is not None else ""
+    wishes = []
+    for position, part in enumerate(header.split(",")):
+        tag, _, parameters = part.strip().partition(";")
+        try:
+            weight = float(parameters.strip().removeprefix("q=")) if parameters else 1.0
+        except ValueError:
+            weight = 0.0
+        wishes.append((-weight, position, tag.split("-")[0].lower()))
+    known = [language for weight, _, language in sorted(wishes) if language in LANGUAGES and weight]
+    return known[0] if known else LANGUAGES[0]

@@ -1,0 +1,149 @@
+"""Pictures of the page, to look at: ``python -m tests.screenshots OUTDIR``.
+
+Every tab, on a desk and on a phone, light and dark, English and Korean; and ``docs/edit.png`` for
+the README. It runs the app as it ships. Without the checkpoint, or with ``--fake``, a studio
+without models stands in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.conftest import CHROMIUM, CHROMIUM_OPTIONS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from demo.jobs import StudioVerbs
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+SCHEMES = ("light", "dark")
+LOCALES = {"en": "en-US", "ko": "ko-KR"}
+PATIENCE = 120_000  # ms
+
+# A stroke over the lion's rock, as fractions of the canvas.
+STROKE = [(0.52, 0.88), (0.66, 0.82), (0.8, 0.78), (0.9, 0.74)]
+
+
+def a_studio(fake: bool) -> StudioVerbs:
+    from vq.checkpoints import DEFAULT_CHECKPOINT
+
+    if fake or not DEFAULT_CHECKPOINT.is_dir():
+        from tests.fake_studio import FakeStudio
+
+        return FakeStudio()
+    from demo.studio import Studio
+
+    return Studio.load()
+
+
+def open_at(browser: Browser, url: str, size: str, scheme: str, language: str) -> Page:
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        locale=LOCALES[language],
+        color_scheme="dark" if scheme == "dark" else "light",
+        has_touch=size == "phone",
+        is_mobile=size == "phone",
+        reduced_motion="reduce",
+        device_scale_factor=2 if size == "phone" else 1,
+    )
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("#canvas .codemap-empty")
+    return page
+
+
+def paint(page: Page) -> None:
+    page.locator("#resample:not([disabled])").wait_for()
+    canvas = page.locator("#canvas .codemap-overlay")
+    # Not just into view: on a phone a bar lies over the lower end of the screen.
+    canvas.evaluate("canvas => canvas.scrollIntoView({ block: 'center' })")
+    box = canvas.bounding_box()
+    assert box is not None
+    for i, (x, y) in enumerate(STROKE):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+        if i == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def settle(page: Page) -> None:
+    """Until every picture has arrived and nothing moves."""
+    page.wait_for_function(
+        "[...document.images].every((image) => image.complete || image.offsetParent === null)"
+    )
+    page.wait_for_timeout(600)
+
+
+def resample(page: Page, variations: int) -> None:
+    field = page.locator("#variations input[type=number]")
+    field.fill(str(variations))
+    field.press("Tab")
+    page.locator("#resample").click()
+    page.locator("#keep").wait_for()
+
+
+def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, language: str) -> None:
+    """One visitor, from the empty page to the comparison."""
+    page = open_at(browser, url, size, scheme, language)
+
+    def shoot(name: str) -> None:
+        settle(page)
+        page.screenshot(path=out / f"{name}-{size}-{scheme}-{language}.png", full_page=True)
+
+    shoot("1-empty")
+    page.locator("#examples button").first.click()
+    paint(page)
+    shoot("2-painted")
+    resample(page, 4)
+    page.locator("#more button").first.click()
+    shoot("3-variations")
+    page.get_by_role("tab").nth(1).click()
+    page.locator("#compare-table table").wait_for()
+    shoot("4-compare")
+    page.context.close()
+
+
+def for_the_readme(browser: Browser, url: str) -> None:
+    """The Edit tab with a region resampled, at twice the pixels."""
+    page = open_at(browser, url, "desk", "light", "en")
+    page.locator("#examples button").first.click()
+    paint(page)
+    resample(page, 4)
+    settle(page)
+    (ROOT / "docs").mkdir(exist_ok=True)
+    page.screenshot(path=ROOT / "docs" / "edit.png", full_page=True)
+    page.context.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("outdir", type=Path)
+    parser.add_argument("--fake", action="store_true", help="a studio without models")
+    arguments = parser.parse_args()
+    arguments.outdir.mkdir(parents=True, exist_ok=True)
+
+    from playwright.sync_api import sync_playwright
+
+    from demo import page
+
+    demo = page.build(a_studio(arguments.fake))
+    _, url, _ = demo.launch(**page.LAUNCH, prevent_thread_lock=True, quiet=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        for size, scheme, language in itertools.product(SIZES, SCHEMES, LOCALES):
+            visit(browser, url, arguments.outdir, size, scheme, language)
+        if not arguments.fake:
+            for_the_readme(browser, url)
+        browser.close()
+    demo.close()
+
+
+if __name__ == "__main__":
+    main()

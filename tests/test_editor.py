@@ -1,0 +1,182 @@
+"""What each action of the Edit tab answers, without a browser."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.codemap import pack_mask
+from demo.editor import Editor, EditParts, close_ups, guarded
+from demo.session import Session
+from tests.fake_studio import FakeStudio
+
+DEFAULTS: dict[str, Any] = {
+    "prior": "masked",
+    "mode": "vary",
+    "variations": 2,
+    "seed": 5,
+    "random_seed": False,
+    "label": "",
+    "guidance": 1.0,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "steps": 4,
+}
+
+
+class Request(gr.Request):
+    def __init__(self, language: str) -> None:
+        self.headers = {"accept-language": language}
+
+
+ENGLISH, KOREAN = Request("en"), Request("ko-KR")
+
+
+@pytest.fixture
+def studio() -> FakeStudio:
+    return FakeStudio()
+
+
+@pytest.fixture
+def editor(studio: FakeStudio) -> Editor:
+    """Its parts are their own names, so that its updates can be read."""
+    parts: Any = {field.name: field.name for field in dataclasses.fields(EditParts)}
+    return Editor(studio, EditParts(**parts))
+
+
+@pytest.fixture
+def session(editor: Editor) -> Session:
+    opened: Session = editor.open(Image.new("RGB", (64, 32), "teal"), ENGLISH)["session"]
+    return opened
+
+
+def mask_of(session: Session) -> dict[str, Any]:
+    cells = np.zeros(session.current.codes.shape, bool)
+    cells[2:4, 3:9] = True
+    return pack_mask(cells)
+
+
+def run(editor: Editor, session: Session | None, mask: object, **changes: Any) -> list[Any]:
+    settings = {**DEFAULTS, **changes}
+    inputs: list[Any] = [session, mask, *settings.values(), ENGLISH]
+    return list(editor.resample(*inputs))
+
+
+def test_a_job_ends_with_a_session_that_proposes_its_variations(
+    editor: Editor, session: Session
+) -> None:
+    updates = run(editor, session, mask_of(session))
+    # Until the last, the session is not touched: whatever stops the job leaves it as it was.
+    assert all("session" not in update for update in updates[:-1])
+    draft = updates[-1]["session"].draft
+    assert draft.seeds == (5, 6) and draft.cells.sum() == 12 and draft.pictures.shape[0] == 2
+    assert updates[0]["seed"] == 5
+    assert updates[-1]["decision"]["visible"] and updates[-1]["gallery"]["visible"]
+    assert not updates[-1]["stop"]["interactive"] and updates[-1]["resample"]["interactive"]
+
+
+def test_a_random_seed_is_told_and_used(
+    editor: Editor, session: Session, studio: FakeStudio
+) -> None:
+    updates = run(editor, session, mask_of(session), random_seed=True, seed=None)
+    assert studio.settings is not None
+    assert updates[0]["seed"] == studio.settings.seed
+    assert str(studio.settings.seed) in updates[-1]["status"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"temperature": math.nan}, "temperature must be a number from 0.05 to 5, not nan"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 4294967295, not -1"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"variations": 9}, "variations must be a whole number from 1 to 8, not 9"),
+        ({"mode": "<b>"}, "mode '&lt;b&gt;' is not known. Known: vary, remove."),
+        ({"prior": "oracle"}, "prior 'oracle' is not known. Known: masked."),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_changes(
+    editor: Editor, session: Session, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(gr.Error) as refused:
+        run(editor, session, mask_of(session), **changes)
+    assert message in str(refused.value)
+    assert session.draft is None
+
+
+def test_without_a_picture_or_a_painted_cell_there_is_a_verdict_in_the_visitors_language(
+    editor: Editor, session: Session
+) -> None:
+    def verdicts(*inputs: Any) -> list[bool]:
+        return [verdict["is_valid"] for verdict in editor.ready(*inputs)]
+
+    assert verdicts(session, mask_of(session), ENGLISH) == [True, True]
+    assert verdicts(session, None, ENGLISH) == [True, False]
+    assert "at least one cell" in editor.ready(session, None, ENGLISH)[1]["message"]
+    assert "한 칸 이상" in editor.ready(session, None, KOREAN)[1]["message"]
+    assert "Open a picture" in editor.ready(None, mask_of(session), ENGLISH)[1]["message"]
+    other = pack_mask(np.ones((3, 3), bool))
+    assert "3 × 3" in editor.ready(session, other, ENGLISH)[1]["message"]
+
+
+def test_a_failure_leaves_the_session_and_tells_nothing_of_itself(
+    editor: Editor, session: Session, studio: FakeStudio, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio.fail_at_step = 2
+    with caplog.at_level(logging.ERROR), pytest.raises(gr.Error) as failed:
+        run(editor, session, mask_of(session))
+    assert "secret" not in str(failed.value) and "Nothing of yours was lost" in str(failed.value)
+    assert "secret" in caplog.text
+    back = editor.stopped(session, ENGLISH)
+    assert back["session"] is session and back["resample"]["interactive"]
+
+
+def test_errors_that_nobody_foresaw_become_a_toast_in_the_visitors_language() -> None:
+    def broken(session: object, request: gr.Request) -> Any:
+        raise OSError("/secret/path")
+
+    with pytest.raises(gr.Error) as failed:
+        guarded(broken)(None, KOREAN)
+    assert "서버에서" in str(failed.value) and "secret" not in str(failed.value)
+
+    def refusing(request: gr.Request) -> Any:
+        raise gr.Error("foreseen")
+
+    with pytest.raises(gr.Error, match="foreseen"):
+        guarded(refusing)(ENGLISH)
+
+
+def test_actions_without_a_session_are_harmless(editor: Editor) -> None:
+    for action in (editor.keep, editor.discard, editor.undo, editor.redo, editor.stopped):
+        updates = action(None, ENGLISH)
+        assert updates["session"] is None and not updates["resample"]["interactive"]
+    with pytest.raises(gr.Error, match="Open a picture"):
+        editor.save(None, ENGLISH)
+
+
+def test_close_ups_are_squares_that_hold_everything_painted() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        rows, columns = generator.integers(1, 40, 2)
+        cells = np.zeros((rows, columns), bool)
+        top, left = generator.integers(0, rows), generator.integers(0, columns)
+        height, width = (
+            generator.integers(1, rows - top + 1),
+            generator.integers(1, columns - left + 1),
+        )
+        cells[top : top + height, left : left + width] = True
+        # Every pixel says where it is, so that a cut can be placed.
+        y, x = np.mgrid[0 : rows * 4, 0 : columns * 4]
+        picture = np.stack([y, x, cells[y // 4, x // 4]], -1).astype(np.uint8)
+        (cut,) = close_ups(picture[None], cells)
+        assert cut.shape[0] == cut.shape[1] <= min(rows, columns) * 4
+        if max(height, width) <= 0.6 * min(rows, columns):
+            assert cut[..., 2].sum() == cells.sum() * 16

@@ -1,0 +1,301 @@
+"""The door to the models, on small real networks with random weights."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from demo.jobs import MAX_SEED, Refusal, Settings, Step
+from demo.studio import LONGEST, Studio
+from vq import inpainting
+from vq.autoencoder import VQVAE, VQVAEConfig
+from vq.checkpoints import Checkpoint, CheckpointError
+from vq.priors.masked import MaskedPrior, MaskedPriorConfig
+from vq.regions import composite, mask_from_hole
+
+K, STRIDE, LABELS = 32, 4, ("castle", "forest")
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        autoencoder = VQVAE(VQVAEConfig(hidden=16, residual_hidden=8, num_codes=K, code_dim=8))
+        prior = MaskedPrior(
+            MaskedPriorConfig(
+                num_codes=K, map_size=(8, 8), labels=LABELS, channels=8, width=16, depth=1, heads=1
+            )
+        )
+        # Weights as at the start of training give flat pictures and one code: spread both.
+        for parameter in [*autoencoder.parameters(), *prior.parameters()]:
+            if parameter.ndim > 1:
+                parameter.data *= 3
+        with torch.no_grad():
+            z = autoencoder._encoded(torch.rand(4, 3, 64, 64))
+            vectors = z.permute(0, 2, 3, 1).reshape(-1, 8)[:: z.shape[2] * z.shape[3] * 4 // K][:K]
+            autoencoder.quantizer.codebook.copy_(vectors[None])
+    return Checkpoint(autoencoder.eval(), {"masked": prior.eval()})
+
+
+@pytest.fixture(scope="module")
+def studio(checkpoint: Checkpoint) -> Studio:
+    return Studio(checkpoint, "small", "cpu")
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    """48 × 64 pixels, 12 × 16 codes: larger than the prior's map."""
+    generator = np.random.default_rng(1)
+    coarse = Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    return np.asarray(coarse.resize((64, 48), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture(scope="module")
+def cells() -> np.ndarray:
+    cells = np.zeros((12, 16), bool)
+    cells[3:7, 2:11] = True
+    return cells
+
+
+def last(studio: Studio, picture: np.ndarray, cells: np.ndarray, settings: Settings) -> Step:
+    *_, step = studio.resample(picture, studio.encode(picture), cells, settings)
+    return step
+
+
+def test_it_says_what_is_loaded(studio: Studio) -> None:
+    about = studio.describe()
+    assert (about.name, about.num_codes, about.stride, about.device) == ("small", K, STRIDE, "cpu")
+    assert about.priors == ("masked",) and about.labels == LABELS
+    assert about.palette.shape == (K, 3) and len(np.unique(about.palette, axis=0)) > K // 2
+
+
+@pytest.mark.parametrize(
+    ("upload", "working"),
+    [
+        ((2000, 1000), (512, 256)),
+        ((512, 512), (512, 512)),
+        ((130, 97), (128, 96)),
+        ((1, 1), (4, 4)),
+    ],
+)
+def test_an_upload_is_worked_on_at_a_size_the_stride_divides(
+    studio: Studio, upload: tuple[int, int], working: tuple[int, int]
+) -> None:
+    prepared = studio.prepare(Image.new("RGB", upload, (10, 20, 30)))
+    assert prepared.shape == (working[1], working[0], 3) and max(prepared.shape) <= LONGEST
+    assert (prepared == [10, 20, 30]).all()
+
+
+def test_codes_and_pictures_are_the_autoencoders(
+    studio: Studio, checkpoint: Checkpoint, picture: np.ndarray
+) -> None:
+    codes = studio.encode(picture)
+    tensor = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+    expected = checkpoint.autoencoder.encode(tensor)
+    np.testing.assert_array_equal(codes, expected[0].numpy())
+    assert len(np.unique(codes)) > 4  # or the tests below would see nothing
+    decoded = checkpoint.autoencoder.decode(expected)[0].detach().permute(1, 2, 0).numpy() * 255
+    np.testing.assert_array_equal(studio.decode(codes), np.rint(decoded).astype(np.uint8))
+
+
+def test_steps_fill_the_hole_and_nothing_else(
+    studio: Studio, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    codes = studio.encode(picture)
+    before = np.repeat(cells[None], 2, 0)
+    previous = np.repeat(codes[None], 2, 0)
+    outside = ~mask_from_hole(cells, STRIDE)
+    count = 0
+    for count, step in enumerate(
+        studio.resample(picture, codes, cells, Settings(variations=2, steps=5, seed=3)), start=1
+    ):
+        assert step.step == count <= step.steps
+        assert not (step.remaining & ~before).any() and (step.remaining != before).any()
+        just_filled = before & ~step.remaining
+        np.testing.assert_array_equal(step.codes[~just_filled], previous[~just_filled])
+        np.testing.assert_array_equal(step.picture[outside], picture[outside])
+        unfilled = mask_from_hole(step.remaining[0], STRIDE)
+        np.testing.assert_array_equal(step.picture[unfilled], picture[unfilled])
+        before, previous = step.remaining, step.codes
+    assert count == step.steps and not before.any()
+    assert (previous[:, cells] != codes[cells]).any()
+
+
+def test_a_variation_depends_on_its_own_seed_alone(
+    studio: Studio, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    torch.manual_seed(1)
+    together = last(studio, picture, cells, Settings(variations=3, seed=10, steps=4))
+    for i, seed in enumerate((10, 11, 12)):
+        torch.manual_seed(i)
+        alone = last(studio, picture, cells, Settings(seed=seed, steps=4))
+        np.testing.assert_array_equal(alone.codes[0], together.codes[i])
+    assert (together.codes[0] != together.codes[1]).any()
+
+
+def test_visitors_at_the_same_time_get_what_they_would_get_alone(
+    studio: Studio, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    jobs = [Settings(seed=seed, steps=4) for seed in range(4)]
+    alone = [last(studio, picture, cells, job).codes for job in jobs]
+    with ThreadPoolExecutor(4) as pool:
+        together = pool.map(lambda job: last(studio, picture, cells, job).codes, jobs)
+        for expected, codes in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(codes, expected)
+
+
+def test_a_closed_job_stops_at_once_and_others_get_in_between_its_steps(
+    studio: Studio, checkpoint: Checkpoint, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    prior = checkpoint.priors["masked"]
+    original = prior.logits  # called directly, so that a forward hook would not see it
+
+    def counted(*args: object, **kwargs: object) -> torch.Tensor:
+        count()
+        return original(*args, **kwargs)
+
+    prior.logits = counted
+    try:
+        job = studio.resample(picture, studio.encode(picture), cells, Settings(steps=6))
+        next(job)
+        next(job)
+        assert studio.encode(picture).shape == cells.shape  # would wait for ever for the turn
+        job.close()
+        assert calls == 2 and not studio._turn.locked()
+    finally:
+        del prior.logits
+
+
+def test_what_is_removed_leaves_no_trace(
+    studio: Studio, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    mask = mask_from_hole(cells, STRIDE)
+    other = picture.copy()
+    other[mask] = 255 - other[mask]
+    settings = Settings(mode="remove", steps=3, seed=5)
+    results = [last(studio, p, cells, settings).codes for p in (picture, other)]
+    np.testing.assert_array_equal(results[0], results[1])
+    # The same two pictures do differ where the codes are only varied, in what the neighbours
+    # remember.
+    assert (studio.encode(picture) != studio.encode(other))[~cells].any()
+
+
+def test_rendering_the_part_is_rendering_the_whole(
+    studio: Studio, checkpoint: Checkpoint, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    codes = last(studio, picture, cells, Settings(variations=2, steps=2)).codes
+    mask = mask_from_hole(cells, STRIDE)
+    whole = inpainting.decode(checkpoint.autoencoder, codes)
+    rendered = studio.render(picture, codes, cells)
+    for one, decoded in zip(rendered, whole, strict=True):
+        expected = composite(picture, decoded, mask, feather=inpainting.FEATHER)
+        # Sums over other shapes round otherwise: at most one level.
+        assert np.abs(one.astype(int) - expected).max() <= 1
+        np.testing.assert_array_equal(one[~mask], picture[~mask])
+    assert studio.render(picture, codes, np.zeros_like(cells))[0] is not picture
+
+
+def test_a_full_mask_is_everything_anew(studio: Studio, picture: np.ndarray) -> None:
+    everything = np.ones((12, 16), bool)
+    step = last(studio, picture, everything, Settings(steps=3))
+    assert not step.remaining.any() and step.codes.shape == (1, 12, 16)
+    assert studio.render(picture, step.codes, everything).shape == (1, *picture.shape)
+
+
+def test_the_figures_of_a_comparison(studio: Studio, picture: np.ndarray) -> None:
+    result = studio.compare(picture)
+    assert result.codes.bits == 12 * 16 * math.log2(K)
+    assert result.original_bits == 24 * 48 * 64
+    np.testing.assert_array_equal(result.codes.picture, studio.decode(studio.encode(picture)))
+    for coded in (result.codes, *result.others):
+        error = np.mean((picture.astype(float) - coded.picture) ** 2)
+        assert coded.psnr == pytest.approx(10 * math.log10(255**2 / error), abs=1e-3)
+        assert -1 <= coded.ssim <= 1
+    assert [other.name for other in result.others] == ["jpeg", "webp"]
+    for other in result.others:
+        assert other.bits <= 8 * math.ceil(result.codes.bits / 8) or not other.fits
+
+
+def test_the_api_gives_what_the_library_gives(
+    studio: Studio, checkpoint: Checkpoint, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    mask = mask_from_hole(cells, STRIDE)
+    (result,) = studio.inpaint(Image.fromarray(picture), mask, Settings(seed=8, steps=3))
+    (expected,) = inpainting.inpaint(checkpoint, Image.fromarray(picture), mask, seed=8, steps=3)
+    np.testing.assert_array_equal(np.asarray(result), np.asarray(expected))
+    assert not studio._turn.locked()
+
+
+def test_what_cannot_be_done_is_refused_before_it_starts(
+    studio: Studio, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    codes = studio.encode(picture)
+    for settings, name, known in [
+        (Settings(prior="pixelsnail"), "prior", "masked"),
+        (Settings(label="moon"), "label", "castle, forest"),
+    ]:
+        with pytest.raises(Refusal) as refused:
+            studio.resample(picture, codes, cells, settings)
+        assert refused.value.values["name"] == name
+        assert refused.value.values["known"] == known
+    with pytest.raises(Refusal, match="empty"):
+        studio.inpaint(Image.fromarray(picture), np.zeros((48, 64), bool), Settings())
+    assert not studio._turn.locked()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": -1},
+        {"seed": MAX_SEED + 1},
+        {"seed": 1.5},
+        {"seed": None},
+        {"seed": "7"},
+        {"seed": True},
+        {"temperature": math.nan},
+        {"temperature": math.inf},
+        {"temperature": 0},
+        {"top_p": 0},
+        {"top_p": 1.01},
+        {"top_k": 0},
+        {"top_k": -3},
+        {"variations": 0},
+        {"variations": 9},
+        {"steps": 0},
+        {"steps": 10**9},
+        {"guidance": -1},
+        {"guidance": math.nan},
+        {"mode": "erase"},
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, object]) -> None:
+    (name,) = wrong
+    with pytest.raises(Refusal) as refused:
+        Settings(**wrong)  # type: ignore[arg-type]
+    assert refused.value.values["name"] == name
+
+
+def test_settings_come_out_as_the_types_the_library_wants() -> None:
+    settings = Settings(seed=3.0, variations=2.0, steps=4.0, top_k=5.0, temperature=1)  # type: ignore[arg-type]
+    assert settings.seeds == (3, 4) and type(settings.steps) is int and type(settings.top_k) is int
+
+
+def test_a_missing_checkpoint_is_named() -> None:
+    with pytest.raises(CheckpointError, match="no-such-folder"):
+        Studio.load("no-such-folder")
+
+
+def test_a_checkpoint_without_a_prior_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(CheckpointError, match="small: no prior"):
+        Studio(Checkpoint(checkpoint.autoencoder), "small")
