@@ -29,7 +29,7 @@ def build(studio: StudioVerbs) -> None:
         seed: int = 0,
         label: str | None = None,
         mode: Literal["vary", "remove"] = "vary",
-        temperature: float = 1.0,
+        temperature: float = Settings.temperature,
         top_k: int | None = None,
         top_p: float = 1.0,
         guidance: float = 1.0,

@@ -62,6 +62,10 @@ def cells() -> np.ndarray:
     return cells
 
 
+def test_page_and_library_start_from_the_same_temperature() -> None:
+    assert Settings().temperature == inpainting.TEMPERATURE
+
+
 def last(studio: Studio, picture: np.ndarray, cells: np.ndarray, settings: Settings) -> Step:
     *_, step = studio.resample(picture, studio.encode(picture), cells, settings)
     return step

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vq.checkpoints import DEFAULT_CHECKPOINT, CheckpointError
+from vq.inpainting import MODES, TEMPERATURE
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -88,7 +89,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("mask", type=Path, help="white = repaint; same size as the picture")
     _add_common(p)
     _add_sampling(p)
-    p.add_argument("--mode", choices=("vary", "remove"), default="vary", help="vary")
+    p.add_argument(
+        "--mode", choices=MODES, default="vary", help="remove blanks the region first (vary)"
+    )
     p.add_argument("--variations", type=int, default=1, help="more than one are numbered files (1)")
 
     p = commands.add_parser("sample", help="let the prior make whole pictures")
@@ -114,7 +117,12 @@ def _add_sampling(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=0, help="of the first; the next ones follow (0)")
     p.add_argument("--label", help="class name")
     p.add_argument("--guidance", type=float, default=1.0, help="towards the class; 1 is none (1)")
-    p.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest (1)")
+    p.add_argument(
+        "--temperature",
+        type=float,
+        default=TEMPERATURE,
+        help=f"1 samples the prior as it is, 0 takes the likeliest ({TEMPERATURE})",
+    )
     p.add_argument("--top-k", type=int, help="draw from the k likeliest codes only")
     p.add_argument("--top-p", type=float, default=1.0, help="draw from this much probability (1)")
     p.add_argument("--steps", type=int, default=12, help="forward passes a window (12)")

@@ -24,8 +24,11 @@ from vq.resampling import resampling_steps
 Mode = Literal["vary", "remove"]
 MODES: tuple[Mode, ...] = ("vary", "remove")
 MAX_VARIATIONS = 64
-# Pixels at working size over which a new region fades in: about one code.
-FEATHER = 4
+# Pixels at working size over which a new region fades in. More would hide the join better, but
+# would let a rim of what is removed shine through.
+FEATHER = 2
+# Small priors spread some probability over codes that do not fit: regions look better below 1.
+TEMPERATURE = 0.7
 LANCZOS_REACH = 3
 
 
@@ -91,7 +94,7 @@ def inpaint(
     seed: int = 0,
     label: str | None = None,
     guidance: float = 1.0,
-    temperature: float = 1.0,
+    temperature: float = TEMPERATURE,
     top_k: int | None = None,
     top_p: float = 1.0,
     steps: int = 12,
@@ -105,7 +108,8 @@ def inpaint(
     size, and the new region is enlarged.
 
     mask: (height, width) bool, True = to be repainted. Variation i has the seed `seed` + i.
-    The other arguments are those of `vq.resampling.resample`.
+    The other arguments are those of `vq.resampling.resample`; temperature 1 samples the prior
+    as it is.
     Raises ValueError naming the argument and its limits if one cannot be used.
     """
     if not 1 <= variations <= MAX_VARIATIONS:

@@ -9,7 +9,7 @@ from gradio.media import get_image
 
 from demo.codemap import CodeMap
 from demo.editor import Editor, EditParts, guarded
-from demo.jobs import MAX_SEED, MAX_VARIATIONS, Description, StudioVerbs
+from demo.jobs import MAX_SEED, MAX_VARIATIONS, Description, Settings, StudioVerbs
 from demo.picture_input import PictureInput
 from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
@@ -157,7 +157,7 @@ def _settings(about: Description) -> dict[str, gr.components.Component]:
         temperature = gr.Slider(
             0.3,
             2.0,
-            value=1.0,
+            value=Settings.temperature,
             step=0.05,
             label=_("temperature_label"),
             info=_("temperature_info"),
