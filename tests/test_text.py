@@ -11,11 +11,17 @@ import pytest
 
 from demo.codemap import TEXT_KEYS
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
+from vq.recipes import get_recipe
 
 DEMO = Path(__file__).resolve().parent.parent / "demo"
+CLASSES = (
+    *("buildings", "forest", "glacier", "mountain", "sea", "street"),
+    *get_recipe("scenes-128").label_names.values(),
+)
 # Keys that the code puts together from a name it has at hand.
 COMPOSED = {
     "prior_": {"prior_masked", "prior_pixelcnn"},
+    "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},
     "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
     "compare_": {f"compare_{name}" for name in ("original", "codes", "jpeg", "webp")},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -211,7 +211,7 @@ class CodeMap(gr.HTML):
 
 def _packed(**properties: Any) -> dict[str, Any]:
     """The properties as they travel; None as an empty text, as Gradio drops updates to None."""
-    packers: dict[str, Callable[[Any], str]] = {
+    packers: dict[str, Any] = {
         "codes": pack_codes,
         "image": data_url,
         "remaining": pack_bits,

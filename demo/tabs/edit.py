@@ -97,6 +97,12 @@ def build(studio: StudioVerbs, session: gr.State) -> None:
     _wire(Editor(studio, parts), picture, list(inputs.values()), keep, discard)
 
 
+def _class_name(label: str) -> Any:
+    """A class in the visitor's language where the catalogue has it, else as the prior calls it."""
+    key = "class_" + label.replace(" ", "_")
+    return _(key) if key in CATALOGUES["en"] else label
+
+
 def _settings(about: Description) -> dict[str, gr.components.Component]:
     """The controls of a job, in the order of `Editor.resample`'s parameters."""
     with gr.Group():
@@ -108,7 +114,7 @@ def _settings(about: Description) -> dict[str, gr.components.Component]:
             elem_id="mode",
         )
         label = gr.Dropdown(
-            [(_("label_none"), ""), *((name, name) for name in about.labels)],
+            [(_("label_none"), ""), *((_class_name(name), name) for name in about.labels)],
             value="",
             label=_("label_label"),
             info=_("label_info"),

@@ -150,23 +150,16 @@ class MaskedPrior(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
-    def forward(
-        self, codes: Tensor, known: Tensor, labels: Tensor | None = None, at: Tensor | None = None
-    ) -> Tensor:
-        """See `logits`: the same, under a name that wrappers of modules know."""
-        return self.logits(codes, known, labels, at)
-
     def logits(
         self, codes: Tensor, known: Tensor, labels: Tensor | None = None, at: Tensor | None = None
     ) -> Tensor:
-        """Scores of every code at the wanted positions, given the known codes and the class.
+        """See `vq.priors.OrderAgnosticPrior`. Raises ValueError if the map is of another size."""
+        return self(codes, known, labels, at)
 
-        codes: (B, h, w) int64, read only where known (B, h, w) bool; h, w = config.map_size.
-        labels: (B,) int64 class indices, -1 for no class; None: no class for any.
-        at: (B, h, w) bool, the positions wanted; None: all.
-        Returns float32 (n, K): one row a wanted position, in order of map, row, column.
-        Raises ValueError if the map is of another size.
-        """
+    def forward(
+        self, codes: Tensor, known: Tensor, labels: Tensor | None = None, at: Tensor | None = None
+    ) -> Tensor:
+        """`logits`, under the name that training and its wrappers call."""
         b, h, w = codes.shape
         if (h, w) != self.config.map_size:
             raise ValueError(f"expected maps of {self.config.map_size} codes, got {(h, w)}")
