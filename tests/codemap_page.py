@@ -54,7 +54,7 @@ def stream(value: object) -> Iterator[dict[str, Any]]:
         yield CodeMap.update(
             codes=codes, image=plain((grey, grey, grey)), remaining=left, disabled=True
         )
-        time.sleep(0.03)
+        time.sleep(0.15)  # longer than a slow machine takes to draw a step
     yield CodeMap.update(remaining=None, disabled=False)
 
 

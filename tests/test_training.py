@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,15 @@ from vq.objectives import VQVAEObjective
 from vq.training import Run, TrainingConfig
 
 CONFIG = VQVAEConfig(hidden=8, residual_hidden=4, num_codes=16, code_dim=4)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the child processes have: sums are rounded otherwise on several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pictures(n: int = 12) -> Pictures:
