@@ -14,6 +14,7 @@ from vq.checkpoints import Checkpoint, load
 from vq.data import load_pictures
 from vq.evaluation import evaluate
 from vq.generation import picture_grid, sample_pictures
+from vq.inpainting import TEMPERATURE
 from vq.recipes import Recipe
 from vq.stages import find_dataset
 
@@ -25,7 +26,8 @@ def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None)
 
     root: folder of the data sets. The recipe's text is the Markdown file beside it, in which
     {figures} and {samples} stand for the table and the sheet of samples, drawn with seeds 0
-    to 7 of each class. Returns the figures by split, as `vq.evaluation.evaluate` gives them.
+    to 7 of each class at `vq.inpainting.TEMPERATURE`. Returns the figures by split, as
+    `vq.evaluation.evaluate` gives them.
     """
     checkpoint = load(path)
     figures = {}
@@ -49,7 +51,7 @@ def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None)
     samples = ""
     if "masked" in checkpoint.priors:
         sheet = [
-            sample_pictures(checkpoint, "masked", range(8), label=label)
+            sample_pictures(checkpoint, "masked", range(8), label=label, temperature=TEMPERATURE)
             for label in checkpoint.labels
         ]
         picture_grid(np.concatenate(sheet), columns=8).save(path / SAMPLES, quality=90)
