@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from vq.precision import fast
-from vq.priors import OrderAgnosticPrior, label_index
+from vq.priors import OrderAgnosticPrior, RasterPrior, label_index
 from vq.regions import Window, windows
 
 MAX_GUIDANCE = 20.0
 MAX_STEPS = 16_384
+MAX_PARTICLES = 256
 
 
 class ResamplingStep(NamedTuple):
@@ -46,7 +47,7 @@ class Sampling(NamedTuple):
 
 
 def resample(
-    prior: OrderAgnosticPrior,
+    prior: OrderAgnosticPrior | RasterPrior,
     codes: Tensor,
     hole: Tensor,
     seeds: Sequence[int],
@@ -57,6 +58,7 @@ def resample(
     label: str | None = None,
     guidance: float = 1.0,
     steps: int = 12,
+    particles: int = 8,
     callback: Callable[[dict[str, Any]], bool | None] | None = None,
 ) -> Tensor:
     """Codes (B, h, w) whose hole is filled from the prior given the known codes around it.
@@ -68,8 +70,12 @@ def resample(
     p of the probability.
     label: class name of the prior, or None. guidance: 1 samples p(z | label) as it is, more
     moves away from the unlabelled prior (classifier-free guidance, arXiv 2207.12598).
-    steps: forward passes a window; as many as hole codes, or more, is one code at a time,
-    which samples the model exactly, fewer draw several codes at once as if independent.
+    steps: for an order-agnostic prior. Forward passes a window; as many as hole codes, or more,
+    is one code at a time, which samples the model exactly, fewer draw several codes at once as
+    if independent.
+    particles: for a raster-order prior. Fillings tried side by side, of which the one to return
+    is drawn by how well it leads up to the known codes; 1 is blind to those after it, the more,
+    the nearer to exact (see `vq.smc`). Here a step is a row of codes.
     callback: called after every step with a dict of `ResamplingStep`'s fields; returning True
     stops, and what is filled by then is returned.
 
@@ -88,6 +94,7 @@ def resample(
         label=label,
         guidance=guidance,
         steps=steps,
+        particles=particles,
     ):
         result = state.codes
         if callback and callback(state._asdict()):
@@ -96,7 +103,7 @@ def resample(
 
 
 def resampling_steps(
-    prior: OrderAgnosticPrior,
+    prior: OrderAgnosticPrior | RasterPrior,
     codes: Tensor,
     hole: Tensor,
     seeds: Sequence[int],
@@ -107,19 +114,24 @@ def resampling_steps(
     label: str | None = None,
     guidance: float = 1.0,
     steps: int = 12,
+    particles: int = 8,
 ) -> Iterator[ResamplingStep]:
     """`resample`, one step at a time; arguments are checked at once, not at the first step.
 
     Closing the iterator stops the work. An empty hole gives no step.
     """
     sampling = check_arguments(
-        prior, codes, hole, seeds, temperature, top_k, top_p, label, guidance, steps
+        prior, codes, hole, seeds, temperature, top_k, top_p, label, guidance, steps, particles
     )
+    if isinstance(prior, RasterPrior):
+        from vq.smc import filling_steps  # which builds on this file
+
+        return filling_steps(prior, codes, hole, seeds, sampling, particles)
     return _steps(prior, codes, hole, seeds, sampling, steps)
 
 
 def check_arguments(
-    prior: OrderAgnosticPrior,
+    prior: OrderAgnosticPrior | RasterPrior,
     codes: Tensor,
     hole: Tensor,
     seeds: Sequence[int],
@@ -129,6 +141,7 @@ def check_arguments(
     label: str | None,
     guidance: float,
     steps: int,
+    particles: int,
 ) -> Sampling:
     """Refuse, with a ValueError that names argument and limits, what cannot be resampled."""
     num_codes = prior.config.num_codes
@@ -156,6 +169,8 @@ def check_arguments(
         raise ValueError(f"guidance must be from 0 to {MAX_GUIDANCE:g}, not {guidance}")
     if type(steps) is not int or not 1 <= steps <= MAX_STEPS:
         raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, not {steps!r}")
+    if type(particles) is not int or not 1 <= particles <= MAX_PARTICLES:
+        raise ValueError(f"particles must be from 1 to {MAX_PARTICLES}, not {particles!r}")
     return Sampling(temperature, top_k, top_p, label_index(prior.config, label), guidance)
 
 

@@ -41,6 +41,56 @@ class OrderAgnosticPrior(Protocol):
         ...
 
 
+class RasterPriorConfig(PriorConfig, Protocol):
+    @property
+    def reach(self) -> int: ...
+
+
+class RasterWalk(Protocol):
+    """Logits of a batch of maps code by code, in raster order, from the start of some row."""
+
+    @property
+    def codes(self) -> Tensor: ...
+
+    def logits(self, start: int, stop: int) -> Tensor:
+        """Scores (B, stop - start, K) float32 in the row, for columns from start to stop - 1."""
+        ...
+
+    def put(self, column: int, values: Tensor) -> None:
+        """Settle the code (B,) of each map at a column of the row, once its logits are known."""
+        ...
+
+    def next_row(self) -> None:
+        """Go on to the next row. Every code of this one must be settled."""
+        ...
+
+    def select(self, index: Tensor) -> None:
+        """Make the batch of maps index (B') int64 of the present one; repeats are copies."""
+        ...
+
+
+@runtime_checkable
+class RasterPrior(Protocol):
+    """A prior that gives p(code | the codes before it in raster order), for maps of any size.
+
+    It sees at most config.reach rows up, and columns to the left, and to the right in rows above.
+    """
+
+    @property
+    def config(self) -> RasterPriorConfig: ...
+
+    def bits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """-log2 p (B, h, w) of each code of (B, h, w) int64, given those before it.
+
+        labels: (B,) int64 class indices, -1 for no class; None: no class for any.
+        """
+        ...
+
+    def walk(self, codes: Tensor, labels: Tensor | None = None, *, row: int = 0) -> RasterWalk:
+        """Code by code from the start of `row`. Arguments as for `bits`; codes are copied."""
+        ...
+
+
 def label_index(config: PriorConfig, label: str | None) -> int:
     """Index of a class name in config.labels; -1 for None. Raises ValueError if unknown."""
     if label is None:
