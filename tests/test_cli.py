@@ -68,6 +68,11 @@ def test_train_makes_a_checkpoint_with_logs_and_grids(
         "masked.model.depth=1",
         "masked.training.batch=4",
         "masked.training.log_every=1",
+        "pixelcnn.model.layers=2",
+        "pixelcnn.model.channels=8",
+        "pixelcnn.model.head=8",
+        "pixelcnn.training.batch=4",
+        "pixelcnn.training.log_every=1",
         "size=32",
     ]
     command = ["train", "scenes-128", "--data", str(data), "--out", str(out), "--quiet"]
@@ -77,8 +82,15 @@ def test_train_makes_a_checkpoint_with_logs_and_grids(
     made = load(out)
     assert made.num_codes == 16
     assert made.labels == ("sea", "tench")
-    assert made.priors["masked"].config.map_size == (8, 8)
-    for stage, grid in (("autoencoder", "reconstructions"), ("masked", "samples")):
+    # The published checkpoint has no PixelCNN: it is trained where asked for, and joins the rest.
+    assert set(made.priors) == {"masked"}
+    assert main([*command, "--stage", "pixelcnn"]) == 0, capsys.readouterr().err
+    made = load(out)
+    grids = {"autoencoder": "reconstructions", "masked": "samples", "pixelcnn": "samples"}
+    for prior in ("masked", "pixelcnn"):
+        assert made.priors[prior].config.map_size == (8, 8)
+        assert made.priors[prior].config.labels == ("sea", "tench")
+    for stage, grid in grids.items():
         assert len((runs / stage / "log.jsonl").read_text().splitlines()) == 3
         assert Image.open(runs / stage / f"{grid}.png").width > 32
     # A new autoencoder would make its old priors nonsense: they go.

@@ -13,6 +13,7 @@ from PIL import Image
 
 from vq.checkpoints import DEFAULT_CHECKPOINT, CheckpointError
 from vq.inpainting import MODES, TEMPERATURE
+from vq.recipes import STAGES
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +33,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     p.set_defaults(run=_train)
     p.add_argument("recipe", help="name of a recipe, for instance scenes-128")
-    p.add_argument("--stage", choices=("autoencoder", "masked"), help="train this stage only")
+    p.add_argument(
+        "--stage",
+        choices=STAGES,
+        help="train this stage only; a prior needs a checkpoint to join (those the recipe names)",
+    )
     p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (data)")
     p.add_argument("--out", type=Path, help="the checkpoint to write (runs/RECIPE/checkpoint)")
     p.add_argument("--runs", type=Path, help="folder for state, log and grids (runs/RECIPE)")
@@ -51,7 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
         "evaluate",
         help="measure a checkpoint on a set of pictures",
         description="PSNR, SSIM and MSE of reconstructions, use of the code book, and bits per "
-        "code of each prior (an upper bound on -log2 p, for the masked prior over random orders).",
+        "code of each prior (exact for a PixelCNN; for a masked prior an upper bound on -log2 p, "
+        "over random orders).",
     )
     p.set_defaults(run=_evaluate)
     p.add_argument("checkpoint", type=Path, nargs="?", default=DEFAULT_CHECKPOINT)
@@ -125,11 +131,12 @@ def _add_sampling(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--top-k", type=int, help="draw from the k likeliest codes only")
     p.add_argument("--top-p", type=float, default=1.0, help="draw from this much probability (1)")
-    p.add_argument("--steps", type=int, default=12, help="forward passes a window (12)")
+    p.add_argument("--steps", type=int, default=12, help="masked: forward passes a window (12)")
+    p.add_argument("--particles", type=int, default=8, help="pixelcnn: fillings to try (8)")
 
 
 def _sampling(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("label", "guidance", "temperature", "top_k", "top_p", "steps")
+    names = ("label", "guidance", "temperature", "top_k", "top_p", "steps", "particles")
     return {name: getattr(args, name) for name in names}
 
 
@@ -139,7 +146,7 @@ def _train(args: argparse.Namespace) -> None:
 
     settings = {}
     if args.steps is not None or args.minutes is not None:
-        for stage in ("autoencoder", "masked"):
+        for stage in STAGES:
             settings[f"{stage}.training.steps"] = str(args.steps or 0)
             settings[f"{stage}.training.minutes"] = str(args.minutes or 0)
     for setting in args.set:
@@ -150,7 +157,7 @@ def _train(args: argparse.Namespace) -> None:
     recipe = get_recipe(args.recipe).override(settings)
     runs = args.runs or Path("runs") / recipe.name
     out = args.out or runs / "checkpoint"
-    stages = (args.stage,) if args.stage else ("autoencoder", "masked")
+    stages = (args.stage,) if args.stage else None
     train_recipe(recipe, args.data, runs, out, stages, quiet=args.quiet)
 
 

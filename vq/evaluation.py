@@ -16,7 +16,7 @@ from vq.checkpoints import Checkpoint
 from vq.data import Pictures
 from vq.objectives import hide
 from vq.precision import fast
-from vq.priors import OrderAgnosticPrior
+from vq.priors import OrderAgnosticPrior, RasterPrior
 from vq.quantizer import perplexity
 
 
@@ -94,7 +94,7 @@ def evaluate(checkpoint: Checkpoint, data: Pictures, *, batch: int = 32) -> dict
     return result
 
 
-def label_indices(prior: OrderAgnosticPrior, data: Pictures) -> np.ndarray:
+def label_indices(prior: OrderAgnosticPrior | RasterPrior, data: Pictures) -> np.ndarray:
     """The prior's class index (N,) of each picture; -1 where it does not know the class."""
     known = {name: i for i, name in enumerate(prior.config.labels)}
     table = np.array([known.get(n, -1) for n in data.label_names] + [-1], np.int64)
@@ -103,7 +103,7 @@ def label_indices(prior: OrderAgnosticPrior, data: Pictures) -> np.ndarray:
 
 @torch.inference_mode()
 def bits_per_code(
-    prior: OrderAgnosticPrior,
+    prior: OrderAgnosticPrior | RasterPrior,
     codes: Tensor,
     labels: np.ndarray,
     *,
@@ -111,13 +111,16 @@ def bits_per_code(
     batch: int = 16,
     seed: int = 0,
 ) -> float:
-    """Upper bound on -log2 p(codes | class) / number of codes, mean over maps (N, h, w).
+    """-log2 p(codes | class) / number of codes, mean over maps (N, h, w).
 
-    The order-agnostic bound of arXiv 2110.02037 (equations 4 and 5): the mean over random
+    Exact for a raster-order prior, by the chain rule. For an order-agnostic one an upper bound:
+    the order-agnostic bound of arXiv 2110.02037 (equations 4 and 5): the mean over random
     orders of the chain rule, estimated without bias from `passes` random sets of known codes
     a map. With 2,000 maps of 1,024 codes its standard error is about 0.01 bits.
     """
-    device = next(prior.parameters()).device  # type: ignore[attr-defined]
+    device = next(prior.parameters()).device  # type: ignore[union-attr]
+    if isinstance(prior, RasterPrior):
+        return _exact_bits_per_code(prior, codes.to(device), torch.from_numpy(labels), batch)
     rng = np.random.default_rng(seed)
     total = 0.0
     for _ in range(passes):
@@ -133,6 +136,14 @@ def bits_per_code(
             per_map = nll.new_zeros(len(maps)).index_add_(0, owner, nll) / (~known).sum((1, 2))
             total += float(per_map.double().sum())
     return total / passes / len(codes)
+
+
+def _exact_bits_per_code(prior: RasterPrior, codes: Tensor, labels: Tensor, batch: int) -> float:
+    total = 0.0
+    for maps, classes in zip(codes.split(batch), labels.to(codes.device).split(batch), strict=True):
+        with fast(codes.device):
+            total += float(prior.bits(maps, classes).double().sum())
+    return total / codes.numel()
 
 
 def rate_bits(autoencoder: VQVAE, height: int, width: int) -> float:

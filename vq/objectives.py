@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from vq.autoencoder import VQVAE
 from vq.data import Pictures, batch_indices, random_crops, step_generator
 from vq.priors.masked import MaskedPrior
+from vq.priors.pixelcnn import PixelCNN
 from vq.quantizer import perplexity
 from vq.training import Objective
 
@@ -101,6 +102,37 @@ class MaskedPriorObjective(Objective):
         bits = nll.new_zeros(len(codes)).index_add_(0, owner, nll) / hidden.sum((1, 2))
         bound = bits[whole].mean() if whole.any() else bits.mean()
         return {"loss": bits.mean(), "bits": bound.detach()}
+
+
+class PixelCNNObjective(Objective):
+    """-log2 p of each code given those before it in raster order: exact, by the chain rule.
+
+    A share `drop_label` of the maps is shown without its class.
+    """
+
+    def __init__(
+        self,
+        model: PixelCNN,
+        maps: np.ndarray,  # (N, h, w)
+        labels: np.ndarray,  # (N,), -1 for none
+        *,
+        drop_label: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.maps, self.labels = model, maps, labels
+        self.drop_label, self.seed = drop_label, seed
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
+        rng = step_generator(self.seed, step)
+        index = batch_indices(len(self.maps), self.seed, step, size)
+        labels = np.where(rng.random(size) < self.drop_label, -1, self.labels[index])
+        return torch.from_numpy(self.maps[index].astype(np.int64)), torch.from_numpy(labels)
+
+    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
+        codes, labels = batch
+        bits = F.cross_entropy(self.model(codes, labels), codes) / math.log(2)
+        return {"loss": bits, "bits": bits.detach()}
 
 
 def hide(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

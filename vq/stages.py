@@ -16,8 +16,9 @@ from vq.checkpoints import Checkpoint, load
 from vq.data import DataError, Pictures, join, load_pictures
 from vq.generation import picture_grid, sample_pictures
 from vq.inpainting import decode, encode
-from vq.objectives import MaskedPriorObjective, VQVAEObjective
+from vq.objectives import MaskedPriorObjective, PixelCNNObjective, VQVAEObjective
 from vq.priors.masked import MaskedPrior
+from vq.priors.pixelcnn import PixelCNN
 from vq.recipes import Recipe
 from vq.training import Run
 
@@ -106,6 +107,31 @@ def train_masked(
     return model
 
 
+def train_pixelcnn(
+    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False
+) -> PixelCNN:
+    """Train, or continue to train, the recipe's PixelCNN; returns averaged weights."""
+    stage = recipe.pixelcnn
+    config = dataclasses.replace(
+        stage.model,
+        num_codes=maps.num_codes,
+        map_size=maps.codes.shape[1:],
+        labels=maps.label_names,
+    )
+    torch.manual_seed(stage.training.seed)  # the initial weights
+    model = PixelCNN(config)
+    objective = PixelCNNObjective(
+        model, maps.codes, maps.labels, drop_label=stage.drop_label, seed=stage.training.seed
+    )
+    run = Run(objective, stage.training, folder)
+    run.train(quiet=quiet)
+    run.load_average()
+    return model
+
+
+PRIOR_TRAINERS = {"masked": train_masked, "pixelcnn": train_pixelcnn}
+
+
 @torch.inference_mode()
 def code_maps(autoencoder: VQVAE, data: Pictures, *, batch: int = 64) -> np.ndarray:
     """Codes (N, h, w) int32 of every picture, on the autoencoder's device."""
@@ -124,16 +150,18 @@ def train_recipe(
     root: Path,
     runs: Path,
     out: Path,
-    stages: Sequence[str] = ("autoencoder", "masked"),
+    stages: Sequence[str] | None = None,
     *,
     quiet: bool = False,
 ) -> None:
-    """Train the stages named, and save the checkpoint `out` after each.
+    """Train the stages named (None: the recipe's), and save the checkpoint `out` after each.
 
     root: folder of the data sets. runs: folder for states, logs and grids, one sub-folder a
     stage. A checkpoint that is there already gives what is not trained here: its autoencoder
     if only a prior is, its card.
     """
+    if stages is None:
+        stages = recipe.stages
     data = training_pictures(recipe, root)
     old = load(out) if (out / "autoencoder").exists() else None
     if "autoencoder" in stages:
@@ -145,18 +173,22 @@ def train_recipe(
         raise DataError(f"a prior needs an autoencoder: there is none in {out}")
     else:
         checkpoint = old
-    if "masked" in stages:
+    for name, train in PRIOR_TRAINERS.items():
+        if name not in stages:
+            continue
         # As saved, so that the prior learns the very codes that users will get.
         checkpoint = load(out)
         maps = training_maps(checkpoint.autoencoder, data)
-        prior = train_masked(recipe, maps, runs / "masked", quiet=quiet)
-        priors = {**checkpoint.priors, "masked": prior}
+        prior = train(recipe, maps, runs / name, quiet=quiet)
+        priors = {**checkpoint.priors, name: prior}
         checkpoint = Checkpoint(checkpoint.autoencoder, priors, checkpoint.card)
-        _finish(checkpoint, out, data, runs / "masked")
+        _finish(checkpoint, out, data, runs / name, prior=name)
 
 
-def _finish(checkpoint: Checkpoint, out: Path, data: Pictures, folder: Path) -> None:
-    """Save, and draw what was learned: reconstructions, and samples where there is a prior."""
+def _finish(
+    checkpoint: Checkpoint, out: Path, data: Pictures, folder: Path, *, prior: str | None = None
+) -> None:
+    """Save, and draw what was learned: reconstructions, and samples of a prior."""
     if int(os.environ.get("RANK", "0")):
         return
     checkpoint.save(out)
@@ -166,6 +198,6 @@ def _finish(checkpoint: Checkpoint, out: Path, data: Pictures, folder: Path) -> 
         [decode(checkpoint.autoencoder, encode(checkpoint.autoencoder, p)[None]) for p in shown]
     )
     picture_grid(np.concatenate([shown, rebuilt]), columns=8).save(folder / "reconstructions.png")
-    for name in checkpoint.priors:
-        samples = sample_pictures(checkpoint, name, range(16))
+    if prior is not None:
+        samples = sample_pictures(checkpoint, prior, range(16))
         picture_grid(samples).save(folder / "samples.png")

@@ -11,7 +11,10 @@ from typing import Any
 
 from vq.autoencoder import VQVAEConfig
 from vq.priors.masked import MaskedPriorConfig
+from vq.priors.pixelcnn import PixelCNNConfig
 from vq.training import TrainingConfig
+
+STAGES = ("autoencoder", "masked", "pixelcnn")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,13 @@ class MaskedStage:
 
 
 @dataclass(frozen=True)
+class PixelCNNStage:
+    model: PixelCNNConfig  # num_codes, map_size and labels follow the autoencoder and data
+    training: TrainingConfig
+    drop_label: float = 0.1  # share of maps trained without their class
+
+
+@dataclass(frozen=True)
 class Recipe:
     """`data` names the training pictures as DATASET/SPLIT below a root folder of data sets."""
 
@@ -37,6 +47,8 @@ class Recipe:
     data: tuple[str, ...]
     autoencoder: AutoencoderStage
     masked: MaskedStage
+    pixelcnn: PixelCNNStage
+    stages: tuple[str, ...] = STAGES  # those trained when none is asked for
     held_out: tuple[str, ...] = ()  # splits never trained on, which the card's figures are of
     license: str = "other"
     size: int = 128  # side of the pictures, pixels

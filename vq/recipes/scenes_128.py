@@ -5,7 +5,8 @@ Six kinds of landscape (Intel scene set) and ten kinds of things (Imagenette).
 
 from vq.autoencoder import VQVAEConfig
 from vq.priors.masked import MaskedPriorConfig
-from vq.recipes import AutoencoderStage, MaskedStage, Recipe
+from vq.priors.pixelcnn import PixelCNNConfig
+from vq.recipes import AutoencoderStage, MaskedStage, PixelCNNStage, Recipe
 from vq.training import TrainingConfig
 
 RECIPE = Recipe(
@@ -35,6 +36,14 @@ RECIPE = Recipe(
         model=MaskedPriorConfig(width=192, depth=4, heads=3, local_blocks=3),
         training=TrainingConfig(
             minutes=46.0, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.999
+        ),
+    ),
+    # What the published checkpoint holds. The PixelCNN: train scenes-128 --stage pixelcnn.
+    stages=("autoencoder", "masked"),
+    pixelcnn=PixelCNNStage(
+        model=PixelCNNConfig(layers=8, channels=96),
+        training=TrainingConfig(
+            minutes=60.0, batch=16, learning_rate=1e-3, weight_decay=0.02, average=0.999
         ),
     ),
 )
