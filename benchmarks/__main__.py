@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import pipeline, prior_architectures, startup
+from benchmarks import pipeline, prior_architectures, resampling, startup
 from vq.checkpoints import DEFAULT_CHECKPOINT
 
 
@@ -30,6 +30,10 @@ def main() -> None:
     p = commands.add_parser("pipeline", help="encode, decode and fill a hole, at three sizes")
     p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     p.set_defaults(run=lambda a: pipeline.measure(a.checkpoint))
+
+    p = commands.add_parser("resampling", help="fill a hole with either prior: speed and growth")
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.set_defaults(run=lambda a: resampling.measure(a.checkpoint))
 
     p = commands.add_parser("startup", help="from `python app.py` to the page, and memory")
     p.set_defaults(run=lambda a: startup.measure())
