@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.tiny_checkpoint import photograph, tiny_checkpoint
-from vq.checkpoints import load
+from vq.checkpoints import DEFAULT_CHECKPOINT, load
 from vq.cli import main
 from vq.recipes import get_recipe, recipe_names
 
@@ -211,6 +211,11 @@ def test_every_recipe_can_be_read_and_changed() -> None:
         pair = {"masked.model.width": "16", "masked.model.heads": "1"}
         for settings in (pair, dict(reversed(pair.items()))):
             assert recipe.override(settings).masked.model.width == 16
+
+
+def test_a_recipe_trains_by_default_what_its_published_checkpoint_holds() -> None:
+    recipe = get_recipe(DEFAULT_CHECKPOINT.name)
+    assert set(recipe.stages) == {"autoencoder", *load(DEFAULT_CHECKPOINT).priors}
 
 
 def test_help_is_there_for_every_command() -> None:

@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--stage",
         choices=STAGES,
-        help="train this stage only; a prior needs a checkpoint to join (those the recipe names)",
+        help="train this stage only, a prior for the autoencoder in --out (those of the recipe)",
     )
     p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (data)")
     p.add_argument("--out", type=Path, help="the checkpoint to write (runs/RECIPE/checkpoint)")
