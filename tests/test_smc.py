@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.test_pixelcnn import TINY, model
-from vq.priors.pixelcnn import PixelCNN
+from vq.priors.pixelcnn import PixelCNN, PixelCNNConfig
 from vq.resampling import resample, resampling_steps
 from vq.smc import systematic
 
@@ -51,7 +51,9 @@ def distance(
 ) -> float:
     """Total variation between the truth and the fillings of n seeds."""
     many = (CODES.expand(n, 3, 3).clone(), HOLE.expand(n, 3, 3), range(n))
-    found = Counter(tuple(m[HOLE].tolist()) for m in resample(prior, *many, **sampling))
+    with pytest.MonkeyPatch.context() as patch:  # in large batches, as on a GPU: many seeds, fast
+        patch.setattr("vq.smc.batches", lambda pictures, device: [pictures])
+        found = Counter(tuple(m[HOLE].tolist()) for m in resample(prior, *many, **sampling))
     assert set(found) <= set(truth)
     return sum(abs(found[k] / n - p) for k, p in truth.items()) / 2
 
@@ -130,6 +132,25 @@ def test_a_picture_depends_on_its_seed_and_not_on_its_batch() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     many = resample(prior, CODES.repeat(30, 1, 1), ~HOLE.repeat(30, 1, 1), range(30))
     assert len(many.unique(dim=0)) > 5
+
+
+def test_nor_does_a_real_network_round_otherwise_in_a_batch() -> None:
+    """On several threads the logits of a batch and of one map differ in their last bits."""
+    torch.manual_seed(0)
+    prior = PixelCNN(PixelCNNConfig(layers=8, channels=96)).eval()
+    with torch.no_grad():
+        prior.out.weight.mul_(20)  # far from uniform, as after training
+    codes = torch.randint(0, 512, (1, 32, 32)).repeat(4, 1, 1)
+    hole = torch.zeros(4, 32, 32, dtype=torch.bool)
+    hole[:, 10:18, 10:18] = True
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        together = resample(prior, codes, hole, range(4), particles=1)
+        alone = [resample(prior, codes[:1], hole[:1], [i], particles=1) for i in range(4)]
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.cat(alone), together)
 
 
 def test_temperature_zero_takes_the_likeliest_in_order() -> None:
