@@ -199,8 +199,7 @@ def test_by_keyboard_alone(code_map: MapPage) -> None:
         if code_map.stage.evaluate("stage => stage === document.activeElement"):
             break
     row, col = ROWS // 2, COLS // 2  # where the cursor of a new picture starts
-    outline = code_map.stage.evaluate("stage => getComputedStyle(stage).outlineStyle")
-    assert outline == "solid"
+    expect(code_map.stage).to_have_css("outline-style", "solid")  # from the next frame on
     expect(page.locator("#map .codemap-cell")).to_have_text(f"en {row},{col},{CODES[row, col]}")
 
     code_map.press("ArrowUp", "ArrowUp", "ArrowLeft", "[", "[", "Space")
