@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from vq.objectives import MaskedPriorObjective, PixelCNNObjective, VQVAEObjectiv
 from vq.priors.masked import MaskedPrior
 from vq.priors.pixelcnn import PixelCNN
 from vq.recipes import Recipe
-from vq.training import Run
+from vq.training import Objective, Run, TrainingConfig
 
 
 def training_pictures(recipe: Recipe, root: Path) -> Pictures:
@@ -52,9 +53,7 @@ def train_autoencoder(
     torch.manual_seed(stage.training.seed)  # the initial weights
     model = VQVAE(stage.model)
     objective = VQVAEObjective(model, data, crop=stage.crop, seed=stage.training.seed)
-    run = Run(objective, stage.training, folder)
-    run.train(quiet=quiet)
-    run.load_average()
+    _run(objective, stage.training, folder, quiet)
     return model
 
 
@@ -66,6 +65,14 @@ class CodeMaps:
     labels: np.ndarray  # (N,) int64, -1 for none
     label_names: tuple[str, ...]
     num_codes: int
+
+    def shape(self) -> dict[str, Any]:
+        """The fields of a prior's configuration that follow from the maps."""
+        return {
+            "num_codes": self.num_codes,
+            "map_size": self.codes.shape[1:],
+            "labels": self.label_names,
+        }
 
 
 def training_maps(autoencoder: VQVAE, data: Pictures) -> CodeMaps:
@@ -85,14 +92,8 @@ def train_masked(
 ) -> MaskedPrior:
     """Train, or continue to train, the recipe's masked prior; returns averaged weights."""
     stage = recipe.masked
-    config = dataclasses.replace(
-        stage.model,
-        num_codes=maps.num_codes,
-        map_size=maps.codes.shape[1:],
-        labels=maps.label_names,
-    )
     torch.manual_seed(stage.training.seed)  # the initial weights
-    model = MaskedPrior(config)
+    model = MaskedPrior(dataclasses.replace(stage.model, **maps.shape()))
     objective = MaskedPriorObjective(
         model,
         maps.codes,
@@ -101,9 +102,7 @@ def train_masked(
         drop_label=stage.drop_label,
         seed=stage.training.seed,
     )
-    run = Run(objective, stage.training, folder)
-    run.train(quiet=quiet)
-    run.load_average()
+    _run(objective, stage.training, folder, quiet)
     return model
 
 
@@ -112,21 +111,20 @@ def train_pixelcnn(
 ) -> PixelCNN:
     """Train, or continue to train, the recipe's PixelCNN; returns averaged weights."""
     stage = recipe.pixelcnn
-    config = dataclasses.replace(
-        stage.model,
-        num_codes=maps.num_codes,
-        map_size=maps.codes.shape[1:],
-        labels=maps.label_names,
-    )
     torch.manual_seed(stage.training.seed)  # the initial weights
-    model = PixelCNN(config)
+    model = PixelCNN(dataclasses.replace(stage.model, **maps.shape()))
     objective = PixelCNNObjective(
         model, maps.codes, maps.labels, drop_label=stage.drop_label, seed=stage.training.seed
     )
-    run = Run(objective, stage.training, folder)
+    _run(objective, stage.training, folder, quiet)
+    return model
+
+
+def _run(objective: Objective, config: TrainingConfig, folder: Path, quiet: bool) -> None:
+    """Train to the end of the budget, and leave the averaged weights in the model."""
+    run = Run(objective, config, folder)
     run.train(quiet=quiet)
     run.load_average()
-    return model
 
 
 PRIOR_TRAINERS = {"masked": train_masked, "pixelcnn": train_pixelcnn}
