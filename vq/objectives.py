@@ -131,7 +131,8 @@ class PixelCNNObjective(Objective):
 
     def forward(self, *batch: Tensor) -> dict[str, Tensor]:
         codes, labels = batch
-        bits = F.cross_entropy(self.model(codes, labels), codes) / math.log(2)
+        logits = self.model(codes, labels).movedim(1, 3)  # a code's scores lie together in memory
+        bits = F.cross_entropy(logits.flatten(0, 2), codes.flatten()) / math.log(2)
         return {"loss": bits, "bits": bits.detach()}
 
 

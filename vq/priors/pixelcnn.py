@@ -90,11 +90,12 @@ class GatedLayer(nn.Module):
         v at a row sees the rows above it; h at a code sees those, and the codes to the left.
         """
         n = self.reach
-        label_v, label_h = label[:, :, None, None].chunk(2, 1)
         p = self.vertical(F.pad(v, (n, n, n, 0)))
         q = self.horizontal(F.pad(h, (n, 0, 0, 0)))
         if self.first:  # one row, or column, back
             p, q = p[:, :, :-1], q[:, :, :, :-1]
+        # In the features' precision: float32 labels would turn all that follows to float32.
+        label_v, label_h = label[:, :, None, None].to(p.dtype).chunk(2, 1)
         out = self.out(gate(q + self.link(p) + label_h))
         return gate(p + label_v), out if self.first else h + out
 
