@@ -76,11 +76,11 @@ def test_every_layer_holds_what_the_full_pass_gives() -> None:
         walk.logits(3, 4)
         walk.logits(4, 7)
         for i, (vertical, horizontal) in enumerate(layers):
-            kept = walk._stack[i, :, 1:]  # one column of zeros on the left
+            kept = walk._stack[i, :2, 1:]  # of two maps; one column of zeros on the left
             assert torch.allclose(kept, horizontal[:, row], atol=1e-5), (row, i)
             if i + 1 < len(layers):
                 for above in (1, 0):
-                    twice = walk._vertical[i, :, 1:-1, 1 - above]
+                    twice = walk._vertical[i, :2, 1:-1, 1 - above]
                     assert torch.allclose(twice / 2, vertical[:, row - above], atol=1e-5), (row, i)
 
 

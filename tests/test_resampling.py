@@ -13,17 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vq.any_order import guided_logits, halton_rank, schedule, van_der_corput
 from vq.priors.masked import MaskedPrior, MaskedPriorConfig
-from vq.resampling import (
-    Sampling,
-    draw,
-    guided_logits,
-    halton_rank,
-    resample,
-    resampling_steps,
-    schedule,
-    van_der_corput,
-)
+from vq.resampling import resample, resampling_steps
+from vq.sampling import Sampling, draw
 
 
 class TablePrior:
@@ -102,6 +95,32 @@ def test_one_code_at_a_time_samples_the_exact_conditional() -> None:
     assert sum(abs(found[k] / n - p) for k, p in exact.items()) / 2 > 0.1
 
 
+def test_the_least_likely_codes_are_drawn_again_given_all_others() -> None:
+    """All three at once, as if independent, then the least likely given the two: enumerated."""
+    prior = TablePrior((1, 5), 3)
+    codes, hole = np.array([0, 1, 2, 0, 1]), np.array([True, False, True, False, True])
+    alone = prior.conditional(codes, ~hole, -1)[hole]
+    exact: Counter[tuple[int, ...]] = Counter()
+    for filling in itertools.product(range(3), repeat=3):
+        p = [alone[i, code] for i, code in enumerate(filling)]
+        worst = int(np.argmin(p))
+        known = ~hole
+        known[np.flatnonzero(hole)[np.arange(3) != worst]] = True
+        whole = codes.copy()
+        whole[hole] = filling
+        again = prior.conditional(whole, known, -1)[np.flatnonzero(hole)[worst]]
+        for code in range(3):
+            exact[(*filling[:worst], code, *filling[worst + 1 :])] += np.prod(p) * again[code]
+    n = 3000
+    maps = torch.from_numpy(codes).expand(n, 1, 5).clone(), torch.from_numpy(hole).expand(n, 1, 5)
+    found = Counter(
+        tuple(m[0, hole].tolist()) for m in resample(prior, *maps, range(n), steps=1, remask=0.3)
+    )
+    assert sum(abs(found[k] / n - p) for k, p in exact.items()) / 2 < 0.04
+    once = Counter(tuple(m[0, hole].tolist()) for m in resample(prior, *maps, range(n), steps=1))
+    assert sum(abs(once[k] / n - p) for k, p in exact.items()) / 2 > 0.08
+
+
 @given(st.data())
 @settings(max_examples=30, deadline=None)
 def test_known_codes_never_change_and_steps_are_honest(data: st.DataObject) -> None:
@@ -111,13 +130,14 @@ def test_known_codes_never_change_and_steps_are_honest(data: st.DataObject) -> N
     hole = torch.from_numpy(rng.random((2, h, w)) < data.draw(st.sampled_from([0.0, 0.1, 0.6, 1])))
     steps = data.draw(st.integers(1, 12))
     prior = FixedPrior([0.0, 1.0, 2.0], (4, 6))
-    states = list(resampling_steps(prior, codes, hole, [1, 2], steps=steps))
+    remask = data.draw(st.sampled_from([0.0, 0.0, 0.3, 1.0]))
+    states = list(resampling_steps(prior, codes, hole, [1, 2], steps=steps, remask=remask))
     assert len(states) == (states[-1].steps if states else 0)
     before = hole
     for state in states:
         assert torch.equal(state.codes[~hole], codes[~hole])
         assert not (state.remaining & ~before).any()
-        before = state.remaining
+        before = hole if remask else state.remaining
     if states:
         assert not states[-1].remaining.any()
     assert len(prior.calls) <= len(states) * len(codes)
@@ -331,6 +351,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"guidance": float("nan")}, "guidance"),
     ({"steps": 0}, "steps"),
     ({"steps": True}, "steps"),
+    ({"remask": 1.1}, "remask must be from 0 to 1"),
+    ({"remask": float("nan")}, "remask"),
+    ({"particles": 0}, "particles must be from 1 to 256"),
     ({"label": "desert"}, "unknown class 'desert'"),
 ]
 

@@ -132,11 +132,14 @@ def _add_sampling(p: argparse.ArgumentParser) -> None:
     p.add_argument("--top-k", type=int, help="draw from the k likeliest codes only")
     p.add_argument("--top-p", type=float, default=1.0, help="draw from this much probability (1)")
     p.add_argument("--steps", type=int, default=12, help="masked: forward passes a window (12)")
+    p.add_argument(
+        "--remask", type=float, default=0.0, help="masked: share of codes to draw twice (0)"
+    )
     p.add_argument("--particles", type=int, default=8, help="pixelcnn: fillings to try (8)")
 
 
 def _sampling(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("label", "guidance", "temperature", "top_k", "top_p", "steps", "particles")
+    names = ("label", "guidance", "temperature", "top_k", "top_p", "steps", "remask", "particles")
     return {name: getattr(args, name) for name in names}
 
 

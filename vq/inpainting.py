@@ -98,6 +98,7 @@ def inpaint(
     top_k: int | None = None,
     top_p: float = 1.0,
     steps: int = 12,
+    remask: float = 0.0,
     particles: int = 8,
     longest: int = 512,
     callback: Callable[[dict[str, Any]], bool | None] | None = None,
@@ -141,6 +142,7 @@ def inpaint(
         top_k=top_k,
         top_p=top_p,
         steps=steps,
+        remask=remask,
         particles=particles,
     ):
         filled = state["codes"]

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from vq.priors import RasterPrior, RasterWalk
-from vq.regions import Window, windows
-from vq.resampling import ResamplingStep, Sampling, draw
+from vq.sampling import ResamplingStep, Sampling, draw
+from vq.windows import Window, windows
 
 MAX_BATCH = 256  # particles walked at once, of all pictures
 
@@ -92,7 +92,7 @@ def filling_steps(
     """Codes after each row walked; see `vq.resampling.resampling_steps`.
 
     Until a part's last step its codes are those of the heaviest particle, and may still change.
-    Pictures with the same hole go row by row together, and on a GPU in one batch.
+    Pictures with the same hole go together, in one batch.
     """
     codes, remaining = codes.clone(), hole.clone()
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -102,38 +102,24 @@ def filling_steps(
     steps = sum(part.end - part.first for part in parts)
     done = 0
     for part in parts:
-        fillings = [
-            Filling(
-                prior,
-                codes[pictures, part.rows, part.columns],
-                part,
-                [generators[i] for i in pictures],
-                sampling,
-                particles,
-            )
-            for pictures in batches(part.pictures, codes.device)
-        ]
-        rows = fillings[0].rows
+        filling = Filling(
+            prior,
+            codes[part.pictures, part.rows, part.columns],
+            part,
+            [generators[i] for i in part.pictures],
+            sampling,
+            particles,
+        )
+        rows = filling.rows
         fill = torch.from_numpy(part.fill).to(codes.device)
         inside = (part.pictures, part.rows, part.columns)
         for row in range(part.first, part.end):
-            for filling in fillings:
-                filling.walk_row()
-            last = row + 1 == part.end
-            best = torch.cat([f.choose() if last else f.heaviest() for f in fillings])
+            filling.walk_row()
+            best = filling.choose() if row + 1 == part.end else filling.heaviest()
             codes[inside] = torch.where(fill & (rows <= row), best, codes[inside])
             remaining[inside] &= ~(fill & (rows <= row))
             done += 1
             yield ResamplingStep(codes.clone(), remaining.clone(), done, steps)
-
-
-def batches(pictures: list[int], device: torch.device) -> list[list[int]]:
-    """Which pictures share a batch: on a CPU none, as in `vq.resampling.guided_logits`.
-
-    How sums are rounded depends on the shape of the batch, and a picture must not depend on its
-    batch mates.
-    """
-    return [[i] for i in pictures] if device.type == "cpu" else [pictures]
 
 
 def _parts(hole: np.ndarray, prior: RasterPrior, particles: int) -> list[Part]:
