@@ -7,7 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import pipeline, prior_architectures, resampling, startup
+from benchmarks import (
+    codec,
+    exactness,
+    filling_quality,
+    nearest_codes,
+    pipeline,
+    prior_architectures,
+    resampling,
+    startup,
+)
 from vq.checkpoints import DEFAULT_CHECKPOINT
 
 
@@ -33,7 +42,29 @@ def main() -> None:
 
     p = commands.add_parser("resampling", help="fill a hole with either prior: speed and growth")
     p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.add_argument("--plot", type=Path, help="draw the growth to this file (.svg, .png)")
     p.set_defaults(run=lambda a: resampling.measure(a.checkpoint))
+
+    p = commands.add_parser("codec", help="encode and decode, against eager float32")
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.set_defaults(run=lambda a: codec.measure(a.checkpoint))
+
+    p = commands.add_parser("nearest-codes", help="the search, against vector-quantize-pytorch")
+    p.set_defaults(run=lambda a: nearest_codes.measure())
+
+    p = commands.add_parser("exactness", help="distance to the exact conditional, by particles")
+    p.set_defaults(run=lambda a: exactness.measure())
+
+    p = commands.add_parser(
+        "filling-quality", help="how well fillings of real holes join up, by way to fill (long)"
+    )
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    p.add_argument("--holes", type=int, default=204, help="how many (204)")
+    p.add_argument("--temperature", type=float, default=1.0, help="of every way (1)")
+    p.set_defaults(
+        run=lambda a: filling_quality.measure(a.checkpoint, a.data, a.holes, a.temperature)
+    )
 
     p = commands.add_parser("startup", help="from `python app.py` to the page, and memory")
     p.set_defaults(run=lambda a: startup.measure())
@@ -54,6 +85,8 @@ def main() -> None:
         command.add_argument("--json", action="store_true", help="print JSON, not a table")
     args = parser.parse_args()
     figures = args.run(args)
+    if getattr(args, "plot", None):
+        resampling.plot(figures, args.plot)
     print(json.dumps(figures, indent=2) if args.json else table(figures))
 
 

@@ -31,14 +31,15 @@ def measure(checkpoint_path: Path) -> dict[str, Any]:
     """
     torch.manual_seed(0)
     pixelcnn = PixelCNN(PixelCNNConfig()).eval()
-    masked: Any = load(checkpoint_path).priors.get("masked") or MaskedPrior(MaskedPriorConfig())
-    full = median_seconds(partial(full_pass, pixelcnn, False), 3, 1)
-    full_bf16 = median_seconds(partial(full_pass, pixelcnn, has_bf16("cpu")), 3, 1)
+    shipped: dict[str, Any] = load(checkpoint_path).priors
+    masked = shipped.get("masked") or MaskedPrior(MaskedPriorConfig()).eval()
+    full = median_seconds(partial(full_pass, pixelcnn, False), 5, 2)
+    full_bf16 = median_seconds(partial(full_pass, pixelcnn, has_bf16("cpu")), 5, 2)
     one = seconds(pixelcnn, 16)
     eight = seconds(pixelcnn, 16, batch=8)
-    filled = seconds(masked.eval(), 16)
-    bare = median_seconds(partial(_passes, masked), 3, 1)
-    return {
+    filled = seconds(masked, 16)
+    bare = median_seconds(partial(_passes, masked), 5, 2)
+    result: dict[str, Any] = {
         "threads": torch.get_num_threads(),
         "pixelcnn_forward_seconds": full,
         "pixelcnn_forward_bf16_seconds": full_bf16,
@@ -48,16 +49,39 @@ def measure(checkpoint_path: Path) -> dict[str, Any]:
         "pixelcnn_batch8_cost": eight / one,
         "masked_hole256_seconds": filled,
         "masked_overhead": filled / bare - 1,
-        "pixelcnn_seconds_by_codes_in_hole": {
-            str(side * side): seconds(pixelcnn, side) for side in (4, 8, 16, 32)
-        },
-        "pixelcnn_hole256_seconds_by_side_of_map": {
-            str(size): seconds(pixelcnn, 16, size=size) for size in (32, 64, 128)
-        },
-        "pixelcnn_hole256_seconds_by_particles": {
-            str(n): seconds(pixelcnn, 16, particles=n) for n in (1, 4, 16)
-        },
     }
+    for name, prior in {"pixelcnn": pixelcnn, "masked": masked}.items():
+        result[f"{name}_seconds_by_codes_in_hole"] = {
+            str(side * side): seconds(prior, side) for side in (4, 8, 16, 32)
+        }
+        result[f"{name}_hole256_seconds_by_side_of_map"] = {
+            str(size): seconds(prior, 16, size=size) for size in (32, 64, 128)
+        }
+    if "pixelcnn" in shipped:
+        result["shipped_pixelcnn_hole256_seconds_by_particles"] = {
+            str(n): seconds(shipped["pixelcnn"], 16, particles=n) for n in (1, 4, 8, 16, 32)
+        }
+    return result
+
+
+def plot(figures: dict[str, Any], path: Path) -> None:
+    """Seconds against codes in the hole, and against the side of the map at a fixed hole."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, key, x in (
+        (left, "{}_seconds_by_codes_in_hole", "codes in the hole, in a map of 32 x 32"),
+        (right, "{}_hole256_seconds_by_side_of_map", "side of the map, with 256 codes in the hole"),
+    ):
+        for name in ("pixelcnn", "masked"):
+            points = {int(n): t for n, t in figures[key.format(name)].items()}
+            axes.plot([*points], [*points.values()], "o-", label=name)
+        axes.set(xlabel=x, ylabel="seconds", xscale="log", ylim=0)
+        axes.set_xticks([*points], [*map(str, points)], minor=False)
+        axes.minorticks_off()
+        axes.legend()
+    figure.savefig(path)
 
 
 def seconds(prior: Any, side: int, *, size: int = 32, batch: int = 1, particles: int = 1) -> float:
@@ -69,7 +93,7 @@ def seconds(prior: Any, side: int, *, size: int = 32, batch: int = 1, particles:
     hole[:, start : start + side, start : start + side] = True
     maps: tuple[Tensor, Tensor] = (codes.repeat(batch, 1, 1), hole.repeat(batch, 1, 1))
     fill = partial(resample, prior, *maps, range(batch), particles=particles, steps=STEPS)
-    return median_seconds(fill, 3, 1)
+    return median_seconds(fill, 5, 1)
 
 
 @torch.inference_mode()

@@ -80,7 +80,7 @@ def test_every_layer_holds_what_the_full_pass_gives() -> None:
             assert torch.allclose(kept, horizontal[:, row], atol=1e-5), (row, i)
             if i + 1 < len(layers):
                 for above in (1, 0):
-                    twice = walk._vertical[i, :2, 1:-1, 1 - above]
+                    twice = walk._vertical[i, :, 1:-1, 1 - above]
                     assert torch.allclose(twice / 2, vertical[:, row - above], atol=1e-5), (row, i)
 
 
@@ -119,6 +119,25 @@ def test_selected_maps_go_on_as_themselves(index: list[int]) -> None:
     for row in range(2, 5):
         walk.next_row()
         assert torch.allclose(walk.logits(0, 7), expected[:, row], atol=1e-4)
+
+
+@pytest.mark.parametrize("copies", [2, 3, 4, 5, 9])
+def test_copies_of_a_map_part_ways(copies: int) -> None:
+    """Numbers below, at and above the fours that larger batches are filled up to."""
+    prior = model()
+    codes = maps(copies, 5, 7)
+    codes[:, :2] = codes[0, :2]
+    expected = full(prior, codes, torch.full((copies,), 1))
+    walk = RasterWalk(prior, codes[:1], torch.tensor([1]), row=2, dtype=F32)
+    walk.select(torch.zeros(copies, dtype=torch.int64))
+    for row in range(2, 5):
+        if row > 2:
+            walk.next_row()
+        for column in range(7):
+            found = walk.logits(column, column + 1)[:, 0]
+            assert torch.allclose(found, expected[:, row, column], atol=1e-4)
+            walk.put(column, codes[:, row, column])
+    assert torch.equal(walk.codes, codes)
 
 
 def test_changed_weights_are_used() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections import Counter
@@ -132,20 +133,22 @@ def test_a_picture_depends_on_its_seed_and_not_on_its_batch() -> None:
     assert len(many.unique(dim=0)) > 5
 
 
-def test_nor_does_a_real_network_round_otherwise_in_a_batch() -> None:
+@pytest.mark.parametrize("particles", [1, 4, 5])
+def test_nor_does_a_real_network_round_otherwise_in_a_batch(particles: int) -> None:
     """On several threads the logits of a batch and of one map differ in their last bits."""
     torch.manual_seed(0)
     prior = PixelCNN(PixelCNNConfig(layers=8, channels=96)).eval()
     with torch.no_grad():
         prior.out.weight.mul_(20)  # far from uniform, as after training
-    codes = torch.randint(0, 512, (1, 32, 32)).repeat(4, 1, 1)
-    hole = torch.zeros(4, 32, 32, dtype=torch.bool)
-    hole[:, 10:18, 10:18] = True
+    codes = torch.randint(0, 512, (1, 16, 19)).repeat(4, 1, 1)
+    hole = torch.zeros(4, 16, 19, dtype=torch.bool)
+    hole[:, 10:16, 10:18] = True
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        together = resample(prior, codes, hole, range(4), particles=1)
-        alone = [resample(prior, codes[:1], hole[:1], [i], particles=1) for i in range(4)]
+        fill = functools.partial(resample, prior, particles=particles)
+        together = fill(codes, hole, range(4))
+        alone = [fill(codes[:1], hole[:1], [i]) for i in range(4)]
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(torch.cat(alone), together)

@@ -18,15 +18,15 @@ from vq.inpainting import TEMPERATURE
 from vq.recipes import Recipe
 from vq.stages import find_dataset
 
-SAMPLES = "samples.jpg"
+SAMPLES = "samples-{prior}.jpg"
 
 
 def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None) -> dict[str, Any]:
     """Measure the checkpoint at `path` on the recipe's held-out splits and write its README.md.
 
     root: folder of the data sets. The recipe's text is the Markdown file beside it, in which
-    {figures} and {samples} stand for the table and the sheet of samples, drawn with seeds 0
-    to 7 of each class at `vq.inpainting.TEMPERATURE`. Returns the figures by split, as
+    {figures} and {samples} stand for the table and a sheet of samples of each prior, drawn with
+    seeds 0 to 7 of each class at `vq.inpainting.TEMPERATURE`. Returns the figures by split, as
     `vq.evaluation.evaluate` gives them.
     """
     checkpoint = load(path)
@@ -48,15 +48,16 @@ def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None)
         },
     }
     text = (Path(__file__).parent / "recipes" / f"{recipe.name.replace('-', '_')}.md").read_text()
-    samples = ""
-    if "masked" in checkpoint.priors:
+    samples = []
+    for prior in checkpoint.priors:
         sheet = [
-            sample_pictures(checkpoint, "masked", range(8), label=label, temperature=TEMPERATURE)
+            sample_pictures(checkpoint, prior, range(8), label=label, temperature=TEMPERATURE)
             for label in checkpoint.labels
         ]
-        picture_grid(np.concatenate(sheet), columns=8).save(path / SAMPLES, quality=90)
-        samples = f"![Samples, one class a row]({SAMPLES})"
-    text = text.replace("{figures}", _table(figures)).replace("{samples}", samples)
+        name = SAMPLES.format(prior=prior)
+        picture_grid(np.concatenate(sheet), columns=8).save(path / name, quality=90)
+        samples.append(f"![Samples of {prior}, one class a row]({name})")
+    text = text.replace("{figures}", _table(figures)).replace("{samples}", "\n\n".join(samples))
     card = f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{text}"
     Checkpoint(checkpoint.autoencoder, checkpoint.priors, card).save(path)
     return figures

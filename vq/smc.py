@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from vq.priors import RasterPrior, RasterWalk
+from vq.priors.incremental import ROWS
 from vq.sampling import ResamplingStep, Sampling, draw
 from vq.windows import Window, windows
 
@@ -92,34 +93,49 @@ def filling_steps(
     """Codes after each row walked; see `vq.resampling.resampling_steps`.
 
     Until a part's last step its codes are those of the heaviest particle, and may still change.
-    Pictures with the same hole go together, in one batch.
+    Pictures with the same hole go row by row together.
     """
     codes, remaining = codes.clone(), hole.clone()
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    if sampling.temperature == 0:  # all would be the same
+    if sampling.temperature == 0 or bool(hole.all()):  # all the same, or nothing to weigh
         particles = 1
     parts = _parts(hole.cpu().numpy(), prior, particles)
     steps = sum(part.end - part.first for part in parts)
     done = 0
     for part in parts:
-        filling = Filling(
-            prior,
-            codes[part.pictures, part.rows, part.columns],
-            part,
-            [generators[i] for i in part.pictures],
-            sampling,
-            particles,
-        )
-        rows = filling.rows
+        fillings = [
+            Filling(
+                prior,
+                codes[pictures, part.rows, part.columns],
+                part,
+                [generators[i] for i in pictures],
+                sampling,
+                particles,
+            )
+            for pictures in batches(part.pictures, particles, codes.device)
+        ]
+        rows = fillings[0].rows
         fill = torch.from_numpy(part.fill).to(codes.device)
         inside = (part.pictures, part.rows, part.columns)
         for row in range(part.first, part.end):
-            filling.walk_row()
-            best = filling.choose() if row + 1 == part.end else filling.heaviest()
+            for filling in fillings:
+                filling.walk_row()
+            last = row + 1 == part.end
+            best = torch.cat([f.choose() if last else f.heaviest() for f in fillings])
             codes[inside] = torch.where(fill & (rows <= row), best, codes[inside])
             remaining[inside] &= ~(fill & (rows <= row))
             done += 1
             yield ResamplingStep(codes.clone(), remaining.clone(), done, steps)
+
+
+def batches(pictures: list[int], particles: int, device: torch.device) -> list[list[int]]:
+    """Which pictures share a batch: on a CPU those with few particles do not.
+
+    How sums are rounded depends on the shape of a small batch (see `vq.priors.incremental`), and
+    a picture must not depend on its batch mates.
+    """
+    alone = device.type == "cpu" and particles < ROWS
+    return [[i] for i in pictures] if alone else [pictures]
 
 
 def _parts(hole: np.ndarray, prior: RasterPrior, particles: int) -> list[Part]:
@@ -187,7 +203,7 @@ class Filling:
             self._resample()
             assert uniform is not None
             logits = self._logits(at, at + 1)[:, 0]
-            values = _draw(logits, uniform[i], self.sampling)
+            values = draw(logits, uniform[i], self.sampling)
             total += logits.sum()  # not finite if any of them is not
             self.walk.put(at, values.repeat(2) if self.guided else values)
             column = at + 1
@@ -279,16 +295,3 @@ def systematic(weights: Tensor, offset: float) -> Tensor:
     extra = place.repeat_interleave((counts - 1).clamp_(min=0))
     place[counts == 0] = extra
     return place
-
-
-def _draw(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
-    """A code (n,) for each row of logits (n, K); without the sorting where nothing is cut."""
-    if sampling.temperature == 0 or sampling.top_k is not None or sampling.top_p < 1:
-        if not torch.isfinite(logits).all():
-            raise FloatingPointError("the prior gives logits that are not finite")
-        return draw(logits, uniform, sampling)
-    if sampling.temperature != 1:
-        logits = (logits - logits.amax(1, keepdim=True)) / sampling.temperature
-    total = logits.softmax(1, dtype=torch.float64).cumsum(1)
-    place = torch.searchsorted(total, uniform.unsqueeze(1), right=True)
-    return place.squeeze(1).clamp_(max=logits.shape[1] - 1)

@@ -6,8 +6,9 @@ the codes above are settled; the horizontal one a column at a time, or for a run
 at once. Both are matrix products whose rows are gathered from the caches.
 
 How a matrix product rounds a row can depend on how many there are. In the products made here it
-does not as long as they come in fours (measured, on 1 to 16 threads), so on a CPU a batch is filled
-up to a multiple of four, and no map depends on what else is in its batch.
+does not as long as they come in fours (measured, on 1 to 16 threads). So on a CPU batches of four
+and more are filled up with rows of no meaning, and no map depends on what else is in its batch. A
+smaller batch is not, because alone is fastest; its maps may differ in the last bits.
 
 Per code and layer there remain four small calls. For that the weights are rearranged once: with
 sigmoid(b) = (1 + tanh(b / 2)) / 2 a gate is one tanh and one addcmul, t_a + t_a t_b, which is
@@ -26,7 +27,7 @@ from torch.nn import functional as F
 from vq.precision import has_bf16
 from vq.priors.pixelcnn import PixelCNN, gate
 
-ROWS = 4  # of which a batch is a multiple, on a CPU
+ROWS = 4  # of which, on a CPU, larger matrices have a multiple
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class RasterWalk:
         config = prior.config
         if codes.ndim != 3 or codes.dtype != torch.int64:
             raise ValueError(f"codes must be int64 (B, h, w), not {codes.dtype} {codes.shape}")
-        height, width = codes.shape[1:]
+        b, height, width = codes.shape
         if not 0 <= row < height:
             raise ValueError(f"row must be from 0 to {height - 1}, not {row}")
         if dtype is None:
@@ -132,11 +133,7 @@ class RasterWalk:
         weights = _weights(prior, dtype)
         c, count = config.channels, config.layers
         m, n = config.first_kernel // 2, config.kernel // 2
-        self._size = len(codes)
-        self._rows = _filled_up(torch.arange(len(codes), device=codes.device))
-        self._codes, self.width = codes[self._rows], width
-        labels = None if labels is None else labels[self._rows]
-        codes, b = self._codes, len(self._rows)
+        self.codes, self.width = codes.clone(), width
         self._weights, self._first_half, self._half = weights, m, n
         self._table = prior.embedding.weight
         table = self._table
@@ -145,10 +142,11 @@ class RasterWalk:
         # Twice the vertical features of each layer but the last: rows above and the row itself.
         self._vertical = table.new_zeros(count - 1, b, width + 2 * n, n + 1, c, dtype=dtype)
         # What the vertical stack adds before the horizontal gates.
-        self._linked = table.new_zeros(width, count, b, 2 * c)
+        rows = filled_up(b, codes.device)
+        self._linked = table.new_zeros(width, count, rows, 2 * c)
         # The row's embeddings, and the horizontal features after each layer; zeros on the left.
-        self._left = table.new_zeros(b, m + width, c)
-        self._stack = table.new_zeros(count, b, n + width, c)
+        self._left = table.new_zeros(rows, m + width, c)
+        self._stack = table.new_zeros(count, rows, n + width, c)
         labels_v, labels_h = (
             prior.label_features(codes, labels).transpose(0, 1) * weights.halves.repeat(2)
         ).chunk(2, 2)  # (layers, B, 2C) each
@@ -161,15 +159,10 @@ class RasterWalk:
             self._see_above(prior, labels)
         self._begin_row()
 
-    @property
-    def codes(self) -> Tensor:
-        """The maps (B, h, w) as they are now."""
-        return self._codes[: self._size]
-
     @torch.inference_mode()
     def next_row(self) -> None:
         """Go on to the next row. Every code of this one must be settled."""
-        if self.row + 1 == self._codes.shape[1]:
+        if self.row + 1 == self.codes.shape[1]:
             raise ValueError(f"the map ends with row {self.row}")
         self.row += 1
         self._begin_row()
@@ -190,57 +183,56 @@ class RasterWalk:
         w = self._weights
         x = self._stack[-1][:, self._half + start : self._half + stop].relu()
         x = torch.addmm(w.head_bias, x.reshape(-1, x.shape[2]), w.head).relu_()
-        logits = torch.addmm(w.last_bias, x, w.last).view(len(self._rows), stop - start, -1)
-        return logits[: self._size]
+        logits = torch.addmm(w.last_bias, x, w.last).view(len(self._left), stop - start, -1)
+        return logits[: len(self.codes)]
 
     @torch.inference_mode()
     def put(self, column: int, values: Tensor) -> None:
         """Settle the code (B,) of each map at a column of the row, once its logits are known."""
-        values = values[self._rows]
         self._row_codes[:, column] = values
-        self._left[:, self._first_half + column] = F.embedding(values, self._table)
+        self._left[: len(values), self._first_half + column] = F.embedding(values, self._table)
 
     @torch.inference_mode()
     def select(self, index: Tensor) -> None:
         """Make the batch of maps index (B') int64 of the present one; repeats are copies."""
-        self._size = len(index)
-        index = _filled_up(index)
-        same = len(index) == len(self._rows)
+        same = len(index) == len(self.codes)
+        missing = filled_up(len(index), index.device) - len(index)
+        every = torch.cat([index, index.new_zeros(missing)]) if missing else index
         for name, axis in _BATCH_AXIS.items():
             old = getattr(self, name)
-            new = old.index_select(axis, index)
+            new = old.index_select(axis, every if name in _FILLED_UP else index)
             if same:
                 old.copy_(new)  # in place: the views of columns stay right
             else:
                 setattr(self, name, new)
         if not same:
-            self._rows = _filled_up(torch.arange(self._size, device=index.device))
-            self._row_codes = self._codes[:, self.row]
+            self._row_codes = self.codes[:, self.row]
             self._size_scratch()
 
     def _size_scratch(self) -> None:
         """Room for intermediate results, by size of the batch."""
-        b, (count, _, c2) = len(self._rows), self._bias_h.shape
-        self._pre_v = self._vertical.new_empty(count, self.width * b, c2)
-        self._pre_h = self._stack.new_empty(b, c2)
-        self._gated = self._stack.new_empty(b, c2 // 2)
+        count, rows, c2 = len(self._stack), len(self._left), self._bias_h.shape[2]
+        places = filled_up(self.width * len(self.codes), self.codes.device)
+        self._pre_v = self._vertical.new_empty(count, places, c2)
+        self._pre_h = self._stack.new_empty(rows, c2)
+        self._gated = self._stack.new_empty(rows, c2 // 2)
         self._halves_of_pre = self._pre_h.chunk(2, 1)
         self._columns: dict[int, list[tuple[Tensor, ...]]] = {}
 
     def _begin_row(self) -> None:
         self._advance_vertical()
-        w, b = self._weights, len(self._rows)
-        linked = torch.bmm(self._pre_v, w.link).view(-1, self.width, b, self._pre_v.shape[2])
-        self._linked.copy_(linked.transpose(0, 1)).add_(self._bias_h)
-        self._left[:, self._first_half :] = self._table[self._codes[:, self.row]]
-        self._row_codes = self._codes[:, self.row]
+        w, b = self._weights, len(self.codes)
+        linked = torch.bmm(self._pre_v, w.link)[:, : self.width * b].unflatten(1, (-1, b))
+        self._linked[:, :, :b].copy_(linked.transpose(0, 1)).add_(self._bias_h)
+        self._left[:b, self._first_half :] = self._table[self.codes[:, self.row]]
+        self._row_codes = self.codes[:, self.row]
         self._done = 0
 
     def _see_above(self, prior: PixelCNN, labels: Tensor | None) -> None:
         """Fill the caches with the last rows above self.row, as convolutions of them all."""
         m, n, width, dtype = self._first_half, self._half, self.width, self._above.dtype
         # One more than can be seen: the caches end with the row before self.row.
-        codes = self._codes[:, max(0, self.row - 1 - prior.config.reach) : self.row]
+        codes = self.codes[:, max(0, self.row - 1 - prior.config.reach) : self.row]
         x = self._table[codes].to(dtype)  # (B, rows, w, C)
         kept = min(m, codes.shape[1] - 1)
         if kept:  # the last of these rows comes with the next step
@@ -259,16 +251,18 @@ class RasterWalk:
     def _advance_vertical(self) -> None:
         """The vertical stack at self.row, from the rows of codes above it."""
         w, m, n, width = self._weights, self._first_half, self._half, self.width
+        maps = len(self.codes)
         self._above[:, :, :-1] = self._above[:, :, 1:].clone()
         if self.row:
-            above = self._table[self._codes[:, self.row - 1]]
+            above = self._table[self.codes[:, self.row - 1]]
             self._above[:, m : m + width, -1] = above
         self._vertical[:, :, :, :-1] = self._vertical[:, :, :, 1:].clone()
         x = _neighbours(self._above.flatten(2), 2 * m + 1, width)
         for i, weight in enumerate(w.vertical):
-            torch.mm(x, weight, out=self._pre_v[i])
+            missing = self._pre_v.shape[1] - len(x)
+            torch.mm(F.pad(x, (0, 0, 0, missing)) if missing else x, weight, out=self._pre_v[i])
             if i + 1 < len(w.vertical):
-                pre = self._pre_v[i].view(width, len(self._rows), -1) + self._bias_v[i]
+                pre = self._pre_v[i][: width * maps].unflatten(0, (-1, maps)) + self._bias_v[i]
                 a, b = pre.tanh_().chunk(2, 2)
                 into = self._vertical[i]
                 torch.addcmul(a, a, b, out=into[:, n : n + width, -1].transpose(0, 1))
@@ -316,7 +310,7 @@ class RasterWalk:
 
 
 _BATCH_AXIS = {
-    "_codes": 0,
+    "codes": 0,
     "_above": 0,
     "_vertical": 1,
     "_linked": 2,
@@ -325,12 +319,12 @@ _BATCH_AXIS = {
     "_bias_v": 1,
     "_bias_h": 1,
 }
+_FILLED_UP = {"_linked", "_left", "_stack"}
 
 
-def _filled_up(index: Tensor) -> Tensor:
-    """Indices (n,) with the last repeated until they are a multiple of ROWS, on a CPU."""
-    missing = -len(index) % ROWS if index.device.type == "cpu" else 0
-    return torch.cat([index, index[-1:].expand(missing)]) if missing else index
+def filled_up(rows: int, device: torch.device) -> int:
+    """How many rows a matrix gets that needs so many."""
+    return -(-rows // ROWS) * ROWS if device.type == "cpu" and rows > ROWS else rows
 
 
 def _neighbours(x: Tensor, size: int, count: int) -> Tensor:
