@@ -211,7 +211,8 @@ class StudioVerbs(Protocol):
     def judge(self, codes: np.ndarray, cells: np.ndarray, label: str | None) -> np.ndarray:
         """How surprising what fills `cells` is in each map of `codes` `(V, h, w)`: bits `(V,)`.
 
-        Under the prior `Description.judge`; there must be one. The bits are those of all codes
+        Under the prior `Description.judge`; there must be one. A label that it does not know is
+        left out. The bits are those of all codes
         that the cells have a say in, so that a difference between two maps is exactly that of
         their log-likelihoods.
         """

@@ -188,7 +188,9 @@ class Studio:
 
     def judge(self, codes: np.ndarray, cells: np.ndarray, label: str | None) -> np.ndarray:
         """Bits `(V,)` of what fills `cells` in each map `(V, h, w)`, under `Description.judge`."""
-        model = self._chosen(self._raster[0], label)
+        model = self._priors[self._raster[0]]
+        if label not in model.config.labels:
+            label = None
         hole = regions.dilate(cells)  # as wide as that of Remove: maps are alike outside
         bits = []
         for one in codes:

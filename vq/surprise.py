@@ -77,9 +77,9 @@ def _in_bands(prior: RasterPrior, codes: Tensor, labels: Tensor) -> Iterator[Ten
 def filling_bits(
     prior: RasterPrior, codes: Tensor, hole: np.ndarray, *, label: str | None = None
 ) -> float:
-    """-log2 p of the codes of a map (h, w) int64 on which a filling of `hole` (h, w) bool has a say.
+    """-log2 p of those codes of a map (h, w) int64 that the codes of `hole` (h, w) bool bear upon.
 
-    These are the hole's and those that see any of it, in a box around them. For maps that are
+    These are the hole's own and those that see any of it, in a box around them. For maps that are
     alike outside the hole this sum and -log2 p(map | label) differ by the same number: it ranks
     fillings as the prior does. Hence for a raster-order prior only, whose bits add up.
 

@@ -69,9 +69,9 @@ class CodeMap(gr.HTML):
     Events: ``input`` after each stroke or other change by the visitor; ``change`` also after one by
     the server; ``pick`` when a code is inspected, with ``row``, ``col`` and ``code`` (or None) in
     its `gr.EventData`; ``ask`` when the visitor looks at the view "surprise" and `heat` has not, or
-    not all of, the bits of these codes under this `judge`. Give jobs that stream into the component ``show_progress="hidden"``:
-    otherwise Gradio fades it. Hide it with ``visible="hidden"``: ``visible=False`` loses its
-    properties.
+    not all of, the bits of these codes under this `judge`. Give jobs that stream into the component
+    ``show_progress="hidden"``: otherwise Gradio fades it. Hide it with ``visible="hidden"``:
+    ``visible=False`` loses its properties.
     """
 
     EVENTS: ClassVar = [
@@ -167,7 +167,8 @@ class CodeMap(gr.HTML):
     ) -> dict[str, Any]:
         """What an event returns to change these properties and no other (see the constructor).
 
-        None takes codes, image, remaining, heat or the painted region away. `codes` sets rows and cols.
+        None takes codes, image, remaining, heat or the painted region away. `codes` sets rows and
+        cols.
         """
         given = {
             "codes": codes,

@@ -157,7 +157,7 @@ def pack_heat(heat: Heat) -> dict[str, Any]:
             f"The bits of a map of codes {np.shape(heat.codes)} have its shape "
             f"and are 0 or more, not {bits.shape} from {np.nanmin(bits)}."
         )
-    if not heat.top > 0:
+    if not 0 < heat.top < np.inf:
         raise CodeMapError(f"The scale of a heat map must end above 0 bits, not at {heat.top}.")
     parts = np.rint(np.minimum(BIT_PARTS * bits, UNKNOWN - 1))
     packed = np.where(np.isnan(parts), UNKNOWN, parts).astype("<u2")

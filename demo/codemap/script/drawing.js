@@ -77,10 +77,20 @@ class MapView {
       this.drawCells(colours, view === "both" && image ? 0.55 : 1);
     }
     if (heat && view === "surprise") {
+      this.drainColour(); // or the picture's would be taken for the heat's
       const colours = Array.from(heat.bits, (bits) => (isNaN(bits) ? null : heatColour(bits, heat.top, heatPalette)));
-      this.drawCells(colours, 0.8);
+      this.drawCells(colours, 0.7);
     }
     if (this.cell >= 5) this.drawGrid(below);
+  }
+
+  // Leaves what is there in greys.
+  drainColour() {
+    const { below, width, height } = this;
+    below.globalCompositeOperation = "saturation";
+    below.fillStyle = "#808080";
+    below.fillRect(0, 0, width, height);
+    below.globalCompositeOperation = "source-over";
   }
 
   // One colour a cell, or null for none, over what is there.

@@ -3,7 +3,7 @@
 
 const UNKNOWN = 65535; // and otherwise 256ths of a bit (packing.py)
 const question = () => `${props.judge} ${props.codes}`;
-let asked = ""; // the question that is under way
+let pending = ""; // the question that is under way
 
 // The bits of the codes on show, NaN where still unknown; null where there are none.
 function heatOf({ heat, codes, judge }, length) {
@@ -17,10 +17,10 @@ function heatOf({ heat, codes, judge }, length) {
 // Has the server compute what is not there, once; `again`: even if that was asked already, and came to nothing.
 function ask(again = false) {
   const heat = heatOf(props, props.rows * props.cols);
-  if (props.disabled || props.remaining || again) asked = ""; // a job that changes codes ends the computation
+  if (props.disabled || props.remaining || again) pending = ""; // a job that changes codes ends the computation
   if (shownView !== "surprise" || !props.codes || props.disabled || props.remaining) return;
-  if (heat?.known === 1 || asked === question()) return;
-  asked = question();
+  if (heat?.known === 1 || pending === question()) return;
+  pending = question();
   trigger("ask");
 }
 
