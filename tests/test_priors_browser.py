@@ -83,14 +83,14 @@ def test_the_note_says_what_the_quality_means_for_the_prior(open_page: OpenPage,
     note = page.locator("#quality-note")
     # There is a choice, so it is to be seen without opening anything.
     expect(page.locator("#prior")).to_be_visible()
-    expect(note).to_contain_text("Balanced. Masked transformer: the hole fills in 12 steps")
+    expect(note).to_contain_text("Balanced. Masked transformer: 12 steps to fill")
     page.get_by_label("PixelCNN").check()
     expect(note).to_contain_text("Balanced. PixelCNN: 8 fillings grow side by side")
     set_quality(page, 1)
     expect(note).to_contain_text("Quick. PixelCNN: one filling")
     set_quality(page, 5)
     page.get_by_label("Side by side").check()
-    expect(note).to_contain_text("Thorough. Masked transformer: the hole fills in 48 steps")
+    expect(note).to_contain_text("Thorough. Masked transformer: 48 steps to fill")
     expect(note).to_contain_text("PixelCNN: 32 fillings")
     expect(page.locator("#quality input[type=number]")).to_be_hidden()
 
@@ -216,7 +216,7 @@ def test_in_korean_on_a_phone(open_page: OpenPage, url: str, upload: Path) -> No
     choose(page, upload)
     page.get_by_label("나란히 비교").check()
     expect(page.locator("#quality-note")).to_contain_text(
-        "보통. 마스크 트랜스포머: 빈 곳을 12단계로"
+        "보통. 마스크 트랜스포머: 빈 곳을 (넓으면 나눈 부분마다) 12단계로"
     )
     overlay = page.locator("#canvas .codemap-overlay")
     overlay.scroll_into_view_if_needed()
