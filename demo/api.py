@@ -33,7 +33,8 @@ def build(studio: StudioVerbs) -> None:
         top_k: int | None = None,
         top_p: float = 1.0,
         guidance: float = 1.0,
-        steps: int = 12,
+        steps: int = Settings.steps,
+        particles: int = Settings.particles,
     ) -> gr.FileData:
         """Repaint the white part of a mask, and give the picture back at its own size as PNG.
 
@@ -43,8 +44,9 @@ def build(studio: StudioVerbs) -> None:
         repaint. prior: name of the model of likely codes. seed: 0 to 4294967295. label: one of the
         model's classes, or none. mode: "vary" makes something akin to what is there, "remove"
         blanks it first. temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only.
-        guidance: how hard to follow the label; 1 is as trained. steps: 1 to 256; more is better and
-        slower.
+        guidance: how hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior that
+        settles codes all over the hole, as "masked". particles: 1 to 64, fillings tried side by
+        side by one that goes row by row, as "pixelcnn". More of either is better and slower.
         """
         try:
             settings = Settings(
@@ -57,6 +59,7 @@ def build(studio: StudioVerbs) -> None:
                 top_k=top_k,
                 top_p=top_p,
                 steps=steps,
+                particles=particles,
             )
             image = read_picture(_uploaded(picture, "picture"))
             painted = read_mask(_uploaded(mask, "mask"), image.size)

@@ -10,9 +10,8 @@ import functools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -22,34 +21,15 @@ from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
 from demo.codemap import CodeMap, CodeMapError, read_mask
-from demo.jobs import MAX_SEED, Refusal, Settings, StudioVerbs
-from demo.session import Draft, Session
+from demo.edit_view import EditParts, Updates, caption, prior_name
+from demo.jobs import MAX_SEED, Refusal, Settings, Step, StudioVerbs, quality_at
+from demo.session import Draft, Origin, Session
 from demo.text import language_of, say
 
 log = logging.getLogger(__name__)
-Updates = dict[Any, Any]
 
 LARGEST_RANDOM_SEED = min(999_999, MAX_SEED)  # short enough to be noted down
-
-
-@dataclass(frozen=True, eq=False)
-class EditParts:
-    """The parts of the tab that an action may change."""
-
-    session: gr.State
-    canvas: CodeMap
-    status: gr.HTML
-    seed: gr.Number
-    resample: gr.Button
-    stop: gr.Button
-    result: gr.Column
-    decision: gr.Row
-    gallery: gr.Gallery
-    slider: gr.ImageSlider
-    undo: gr.Button
-    redo: gr.Button
-    download: gr.Button
-    file: gr.DownloadButton
+SIDE_BY_SIDE = "side by side"  # chosen in place of a prior: every prior fills the same hole
 
 
 def expected(refusal: Refusal, language: str) -> gr.Error:
@@ -81,30 +61,42 @@ def guarded(action: Callable[..., Updates]) -> Callable[..., Updates]:
     return run
 
 
-def close_ups(pictures: np.ndarray, cells: np.ndarray) -> list[np.ndarray]:
-    """Variations `(V, H, W, 3)` cut to a square around the painted cells."""
-    rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
-    height, width = pictures.shape[1:3]
-    stride = height // cells.shape[0]
-    painted = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    side = min(height, width, int(1.6 * painted * stride) + 4 * stride)
-    top = (rows[0] + rows[-1] + 1) * stride // 2 - side // 2
-    left = (columns[0] + columns[-1] + 1) * stride // 2 - side // 2
-    top, left = min(max(0, top), height - side), min(max(0, left), width - side)
-    return list(pictures[:, top : top + side, left : left + side])
-
-
 class Editor:
     def __init__(self, studio: StudioVerbs, parts: EditParts) -> None:
         self.studio = studio
         self.parts = parts
-        self.stride = studio.describe().stride
+        self.about = studio.describe()
+
+    def explain(self, prior: Any, quality: Any, request: gr.Request) -> Updates:
+        """What the chosen quality means for the chosen prior, or priors, in plain words."""
+        language = language_of(request)
+        try:
+            chosen = quality_at(quality)
+        except Refusal as refusal:
+            raise expected(refusal, language) from None
+        sentences = []
+        for name in self._priors(prior):
+            key = "quality_steps"
+            if name in self.about.raster:
+                key = "quality_particles" if chosen.particles > 1 else "quality_one_particle"
+            sentences.append(
+                say(
+                    language,
+                    key,
+                    prior=prior_name(str(name), language),
+                    steps=chosen.steps,
+                    particles=chosen.particles,
+                )
+            )
+        text = f"{say(language, f'quality_{chosen.name}')}. {' '.join(sentences)}"
+        return {self.parts.quality_note: escape(text)}
 
     def open(self, upload: Image.Image | None, request: gr.Request) -> Updates:
         """A new picture, or none: a fresh session."""
         language = language_of(request)
+        parts = self.parts
         if upload is None:
-            return {**self._show(None), **self._status(say(language, "status_start"))}
+            return {**parts.shown(None, language), **parts.told(say(language, "status_start"))}
         picture = self.studio.prepare(upload)
         session = Session.of(np.asarray(upload), picture, self.studio.encode(picture))
         rows, columns = session.current.codes.shape
@@ -119,7 +111,7 @@ class Editor:
             columns=columns,
             codes=f"{rows * columns:,}",
         )
-        return {**self._show(session), **self._status(text)}
+        return {**parts.shown(session, language), **parts.told(text)}
 
     def ready(self, session: Session | None, mask: object, request: gr.Request) -> list[Any]:
         """Whether Resample can start: a verdict on each input; the canvas carries the message."""
@@ -133,7 +125,8 @@ class Editor:
 
     def wait(self, session: Session | None, mask: object, request: gr.Request) -> Updates:
         """What is seen until the job begins: it may have to queue behind other visitors'."""
-        return {**self._busy(), **self._status(say(language_of(request), "status_waiting"))}
+        text = say(language_of(request), "status_waiting")
+        return {**self.parts.busy(), **self.parts.told(text)}
 
     def resample(
         self,
@@ -141,6 +134,7 @@ class Editor:
         mask: object,
         prior: Any,
         mode: Any,
+        quality: Any,
         variations: Any,
         seed: Any,
         random_seed: Any,
@@ -149,106 +143,92 @@ class Editor:
         temperature: Any,
         top_k: Any,
         top_p: Any,
-        steps: Any,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """Fill the painted cells, step by step on the canvas, and put up what came for decision."""
         language = language_of(request)
         try:
             cells = self._cells(session, mask)
-            settings = Settings(
-                prior=prior,
-                mode=mode,
-                variations=variations,
-                seed=secrets.randbelow(LARGEST_RANDOM_SEED + 1) if random_seed else seed,
-                label=label or None,
-                guidance=guidance,
-                temperature=temperature,
-                top_k=top_k or None,
-                top_p=top_p,
-                steps=steps,
-            )
+            chosen = quality_at(quality)
+            seed = secrets.randbelow(LARGEST_RANDOM_SEED + 1) if random_seed else seed
+            settings = [
+                Settings(
+                    prior=name,
+                    mode=mode,
+                    variations=variations,
+                    seed=seed,
+                    label=label or None,
+                    guidance=guidance,
+                    temperature=temperature,
+                    top_k=top_k or None,
+                    top_p=top_p,
+                    steps=chosen.steps,
+                    particles=chosen.particles,
+                )
+                for name in self._priors(prior)
+            ]
             assert session is not None  # or there were no cells
             picture, codes = session.current.picture, session.current.codes
-            job = self.studio.resample(picture, codes, cells, settings)
+            # All of them before any begins: none may be refused once others have done their work.
+            jobs = [self.studio.resample(picture, codes, cells, one) for one in settings]
         except Refusal as refusal:
             raise expected(refusal, language) from None
 
-        yield {self.parts.seed: settings.seed}
+        yield {self.parts.seed: settings[0].seed}
         started = time.monotonic()
         try:
-            with closing(job):
-                for step in job:
-                    text = say(
-                        language,
-                        "status_step",
-                        step=step.step,
-                        steps=step.steps,
-                        left=f"{np.count_nonzero(step.remaining[0]):,}",
-                        cells=f"{np.count_nonzero(cells):,}",
-                    )
-                    yield {
-                        self.parts.canvas: CodeMap.update(
-                            codes=step.codes[0], image=step.picture, remaining=step.remaining[0]
-                        ),
-                        **self._status(text),
-                    }
-                filled = step.codes
-            yield self._status(say(language, "status_finishing"))
-            pictures = self.studio.render(picture, filled, cells)
+            filled = []
+            for name, job in zip(self._priors(prior), jobs, strict=True):
+                with closing(job):
+                    for step in job:
+                        yield self._stepped(step, name, cells, language)
+                filled.append(step.codes)
+            yield self.parts.told(say(language, "status_finishing"))
+            draft = self._draft(picture, filled, cells, settings)
         except Exception:
             raise unexpected("resample", request) from None
         seconds = time.monotonic() - started
-        text = say(
-            language,
-            "status_done" if settings.variations == 1 else "status_done_many",
-            cells=f"{np.count_nonzero(cells):,}",
-            variations=settings.variations,
-            seconds=f"{seconds:.1f}",
-            seed=settings.seeds[0],
-            first=settings.seeds[0],
-            last=settings.seeds[-1],
-        )
-        proposed = session.propose(Draft(pictures, filled, cells, settings.seeds))
-        yield {**self._show(proposed), **self._status(text)}
+        text = self._done(draft, language, seconds)
+        yield {**self.parts.shown(session.propose(draft), language), **self.parts.told(text)}
 
     def stopped(self, session: Session | None, request: gr.Request) -> Updates:
         """The job was stopped, raised, or found no place in the queue: back to before it."""
         key = "status_start" if session is None else "status_stopped"
-        return {**self._show(session), **self._status(say(language_of(request), key))}
+        language = language_of(request)
+        return {**self.parts.shown(session, language), **self.parts.told(say(language, key))}
 
     def choose(self, session: Session | None, event: gr.SelectData, request: gr.Request) -> Updates:
         """A click on a variation shows it in place."""
+        language = language_of(request)
         if (
             session is None
             or session.draft is None
-            or not 0 <= event.index < len(session.draft.seeds)
+            or not 0 <= event.index < len(session.draft.origins)
         ):
-            return self._show(session)
+            return self.parts.shown(session, language)
         session = session.choose(event.index)
         assert session.draft is not None
         text = say(
-            language_of(request),
+            language,
             "status_chosen",
             number=event.index + 1,
-            variations=len(session.draft.seeds),
-            seed=session.draft.seeds[event.index],
+            variations=len(session.draft.origins),
+            what=caption(session.draft, event.index, language),
         )
-        updates = {**self._show(session), **self._status(text)}
+        updates = {**self.parts.shown(session, language), **self.parts.told(text)}
         del updates[self.parts.gallery]  # the visitor's own click has marked it
         return updates
 
     def keep(self, session: Session | None, request: gr.Request) -> Updates:
         if session is None or session.draft is None:
-            return self._show(session)
+            return self.parts.shown(session, language_of(request))
         return self._moved(session.keep(), "status_kept", request, clear_mask=True)
 
     def discard(self, session: Session | None, request: gr.Request) -> Updates:
         session = session and session.discard()
-        return {
-            **self._show(session),
-            **self._status(say(language_of(request), "status_discarded")),
-        }
+        language = language_of(request)
+        text = say(language, "status_discarded")
+        return {**self.parts.shown(session, language), **self.parts.told(text)}
 
     def undo(self, session: Session | None, request: gr.Request) -> Updates:
         return self._moved(session and session.undo(), "status_undone", request)
@@ -264,7 +244,10 @@ class Editor:
         picture = Image.fromarray(session.keep().full_size())
         path = save_pil_to_cache(picture, self.parts.file.GRADIO_CACHE, "codebrush", "png")
         text = say(language, "status_downloaded", width=picture.width, height=picture.height)
-        return {self.parts.file: path, **self._status(text)}
+        return {self.parts.file: path, **self.parts.told(text)}
+
+    def _priors(self, choice: Any) -> Sequence[Any]:
+        return self.about.priors if choice == SIDE_BY_SIDE else [choice]
 
     def _cells(self, session: Session | None, mask: object) -> np.ndarray:
         """The painted cells `(h, w)`. Raises `Refusal` if there is none, or no picture."""
@@ -279,77 +262,63 @@ class Editor:
             raise Refusal("error_no_cells")
         return cells
 
-    def _status(self, text: str) -> Updates:
-        return {self.parts.status: escape(text)}
+    def _stepped(self, step: Step, prior: str, cells: np.ndarray, language: str) -> Updates:
+        text = say(
+            language,
+            "status_row" if prior in self.about.raster else "status_step",
+            prior=prior_name(prior, language),
+            step=step.step,
+            steps=step.steps,
+            left=f"{np.count_nonzero(step.remaining[0]):,}",
+            cells=f"{np.count_nonzero(cells):,}",
+        )
+        canvas = CodeMap.update(
+            codes=step.codes[0], image=step.picture, remaining=step.remaining[0]
+        )
+        return {self.parts.canvas: canvas, **self.parts.told(text)}
 
-    def _busy(self) -> Updates:
-        """A job runs: only Stop can be pressed, so that nothing else changes the session."""
-        off = gr.update(interactive=False)
-        parts = self.parts
-        return {
-            **dict.fromkeys((parts.resample, parts.undo, parts.redo, parts.download), off),
-            parts.stop: gr.update(interactive=True),
-            parts.canvas: CodeMap.update(disabled=True),
-            parts.decision: gr.update(visible=False),
-        }
+    def _draft(
+        self,
+        picture: np.ndarray,
+        filled: Sequence[np.ndarray],
+        cells: np.ndarray,
+        settings: Sequence[Settings],
+    ) -> Draft:
+        """`filled` has the maps `(V, h, w)` of each prior; those of one seed come side by side."""
+        codes = np.stack(filled, axis=1).reshape(-1, *cells.shape)
+        pictures = self.studio.render(picture, codes, cells)
+        bits: Sequence[float | None] = [None] * len(codes)
+        if self.about.judge is not None:
+            bits = self.studio.judge(codes, cells, settings[0].label).tolist()
+        makers = [(one.prior, seed) for seed in settings[0].seeds for one in settings]
+        origins = [Origin(*maker, found) for maker, found in zip(makers, bits, strict=True)]
+        return Draft(pictures, codes, cells, tuple(origins))
+
+    def _done(self, draft: Draft, language: str, seconds: float) -> str:
+        seeds = [origin.seed for origin in draft.origins]
+        several = len({origin.prior for origin in draft.origins}) > 1
+        key = "status_done_many" if len(seeds) > 1 else "status_done"
+        text = say(
+            language,
+            "status_done_side_by_side" if several else key,
+            cells=f"{np.count_nonzero(draft.cells):,}",
+            variations=len(seeds),
+            seconds=f"{seconds:.1f}",
+            seed=seeds[0],
+            first=seeds[0],
+            last=seeds[-1],
+        )
+        if self.about.judge is None:
+            return text
+        judge, bits = prior_name(self.about.judge, language), draft.origins[0].bits
+        key = "status_judged_many" if len(seeds) > 1 else "status_judged"
+        return f"{text} {say(language, key, judge=judge, bits=f'{bits:,.0f}')}"
 
     def _moved(
         self, session: Session | None, key: str, request: gr.Request, clear_mask: bool = False
     ) -> Updates:
+        language = language_of(request)
         if session is None:
-            return self._show(None)
-        text = say(
-            language_of(request), key, number=session.position, total=len(session.history) - 1
-        )
-        return {**self._show(session, clear_mask), **self._status(text)}
-
-    def _show(self, session: Session | None, clear_mask: bool = False) -> Updates:
-        """The whole tab as the session has it, but for the status line."""
-        parts = self.parts
-        updates: Updates = {parts.session: session, parts.stop: gr.update(interactive=False)}
-        if session is None:
-            off = gr.update(interactive=False)
-            buttons = (parts.resample, parts.undo, parts.redo, parts.download)
-            return {
-                **updates,
-                **dict.fromkeys(buttons, off),
-                parts.result: gr.update(visible=False),
-                parts.decision: gr.update(visible=False),
-                parts.canvas: CodeMap.update(
-                    codes=None,
-                    image=None,
-                    remaining=None,
-                    value=None,
-                    picture_id="",
-                    disabled=False,
-                ),
-            }
-
-        draft = session.draft
-        picture, codes = session.shown
-        canvas = CodeMap.update(
-            codes=codes, image=picture, remaining=None, picture_id=session.id, disabled=False
-        )
-        if clear_mask:
-            canvas.update(CodeMap.update(value=None))
-        before = session.current.picture if draft else session.history[0].picture
-        # One variation is on the canvas already; a gallery is for choosing among several.
-        gallery = gr.update(value=None, visible=False)
-        if draft is not None and len(draft.seeds) > 1:
-            gallery = gr.update(
-                value=close_ups(draft.pictures, draft.cells),
-                selected_index=draft.chosen,
-                visible=True,
-            )
-        return {
-            **updates,
-            parts.canvas: canvas,
-            parts.resample: gr.update(interactive=True),
-            parts.undo: gr.update(interactive=session.can_undo),
-            parts.redo: gr.update(interactive=session.can_redo),
-            parts.download: gr.update(interactive=True),
-            parts.result: gr.update(visible=draft is not None or session.position > 0),
-            parts.decision: gr.update(visible=draft is not None),
-            parts.gallery: gallery,
-            parts.slider: gr.update(value=(before, picture)),
-        }
+            return self.parts.shown(None, language)
+        text = say(language, key, number=session.position, total=len(session.history) - 1)
+        return {**self.parts.shown(session, language, clear_mask), **self.parts.told(text)}

@@ -18,6 +18,7 @@ MODES = ("vary", "remove")
 MAX_SEED = 2**32 - 1
 MAX_VARIATIONS = 8
 MAX_STEPS = 256
+MAX_PARTICLES = 64
 MAX_GUIDANCE = 20.0
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 
@@ -62,7 +63,8 @@ class Settings:
     temperature: float = 0.7  # as vq.inpainting.TEMPERATURE
     top_k: int | None = None  # None: every code
     top_p: float = 1.0  # 1: every code
-    steps: int = 12
+    steps: int = 12  # of a prior that settles codes all over the hole
+    particles: int = 8  # fillings that a prior which goes row by row tries side by side
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -77,6 +79,7 @@ class Settings:
             "top_k": self.top_k if self.top_k is None else _whole("top_k", self.top_k, 1, 2**16),
             "top_p": _number("top_p", self.top_p, 0.01, 1.0),
             "steps": _whole("steps", self.steps, 1, MAX_STEPS),
+            "particles": _whole("particles", self.particles, 1, MAX_PARTICLES),
         }
         for field, value in checked.items():
             object.__setattr__(self, field, value)
@@ -85,6 +88,31 @@ class Settings:
     def seeds(self) -> tuple[int, ...]:
         """One seed a variation, so that any of them can be made again alone."""
         return tuple(self.seed + i for i in range(self.variations))
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much work a filling is worth, for a prior of either kind (see `Settings`)."""
+
+    name: str
+    steps: int
+    particles: int
+
+
+# From one to the next about twice the work.
+QUALITIES = (
+    Quality("quick", 4, 1),
+    Quality("light", 8, 4),
+    Quality("balanced", 12, 8),
+    Quality("careful", 24, 16),
+    Quality("thorough", 48, 32),
+)
+BALANCED = 3  # its place, counted from 1, as the visitor's slider counts
+
+
+def quality_at(stop: Any) -> Quality:
+    """The quality at a stop of the slider, from 1. Raises `Refusal` where there is none."""
+    return QUALITIES[_whole("quality", stop, 1, len(QUALITIES)) - 1]
 
 
 @dataclass(frozen=True)
@@ -98,6 +126,15 @@ class Description:
     labels: tuple[str, ...]
     device: str
     palette: np.ndarray  # (K, 3) uint8: the colour that stands for each code on the map
+    raster: tuple[str, ...] = ()  # those of the priors that go row by row: `steps` is not theirs
+
+    @property
+    def judge(self) -> str | None:
+        """The prior that candidates are compared under, whichever made them.
+
+        Only a prior that goes row by row tells how likely a whole map is: its bits add up.
+        """
+        return self.raster[0] if self.raster else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +197,25 @@ class StudioVerbs(Protocol):
 
     def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """Decode `codes` `(V, h, w)` and lay them over `picture` where painted → `(V, H, W, 3)`."""
+        ...
+
+    def surprise(
+        self, codes: np.ndarray, prior: str, label: str | None
+    ) -> Generator[np.ndarray, None, None]:
+        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
+
+        Ends when closed. Raises `Refusal` at once, not at a step.
+        """
+        ...
+
+    def judge(self, codes: np.ndarray, cells: np.ndarray, label: str | None) -> np.ndarray:
+        """How surprising what fills `cells` is in each map of `codes` `(V, h, w)`: bits `(V,)`.
+
+        Under the prior `Description.judge`; there must be one. A label that it does not know is
+        left out. The bits are those of all codes
+        that the cells have a say in, so that a difference between two maps is exactly that of
+        their log-likelihoods.
+        """
         ...
 
     def compare(self, picture: np.ndarray) -> Comparison: ...

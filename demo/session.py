@@ -54,17 +54,29 @@ class Snapshot:
         object.__setattr__(self, "edited", _frozen(self.edited, np.bool_))
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Which prior made a variation, from which seed, and its bits under the judge if there is one.
+
+    Judge and bits: see `demo.jobs.StudioVerbs.judge`.
+    """
+
+    prior: str
+    seed: int
+    bits: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Draft:
     """Variations that wait for Keep or Discard, of the same painted `cells` `(h, w)`.
 
-    `pictures` `(V, H, W, 3)`, `codes` `(V, h, w)`, and the seed of each.
+    `pictures` `(V, H, W, 3)`, `codes` `(V, h, w)`, and the origin of each.
     """
 
     pictures: np.ndarray
     codes: np.ndarray
     cells: np.ndarray
-    seeds: tuple[int, ...]
+    origins: tuple[Origin, ...]
     chosen: int = 0
 
     def __post_init__(self) -> None:

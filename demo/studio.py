@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,8 +24,12 @@ from demo.drawing import code_palette
 from demo.jobs import Coded, Comparison, Description, Refusal, Settings, Step
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
+from vq.priors import RasterPrior
+from vq.surprise import code_bits_steps, filling_bits
 
 LONGEST = 512  # pixels on the long side of the working picture
+
+_Step = TypeVar("_Step")
 
 
 def best_device() -> torch.device:
@@ -50,6 +54,7 @@ class Studio:
         self._priors = {
             name: prior.to(self._device).eval() for name, prior in checkpoint.priors.items()
         }
+        self._raster = tuple(n for n, p in self._priors.items() if isinstance(p, RasterPrior))
         self._checkpoint = checkpoint
         self._turn = threading.Lock()
         self._name = name
@@ -72,6 +77,7 @@ class Studio:
             labels=self._checkpoint.labels,
             device=self._device.type,
             palette=self._palette(),
+            raster=self._raster,
         )
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
@@ -96,15 +102,19 @@ class Studio:
 
         Raises `Refusal` for a prior or label that is not there, before anything is computed.
         """
-        prior = self._priors.get(settings.prior)
+        self._chosen(settings.prior, settings.label)
+        return self._steps(picture, codes, cells, settings)
+
+    def _chosen(self, name: str, label: str | None) -> Any:
+        """The prior of that name, if it knows the label; raises `Refusal` otherwise."""
+        prior = self._priors.get(name)
         if prior is None:
             known = ", ".join(self._priors)
-            raise Refusal("error_choice", name="prior", got=repr(settings.prior), known=known)
-        labels = prior.config.labels
-        if settings.label is not None and settings.label not in labels:
-            known = ", ".join(labels)
-            raise Refusal("error_choice", name="label", got=repr(settings.label), known=known)
-        return self._steps(picture, codes, cells, settings)
+            raise Refusal("error_choice", name="prior", got=repr(name), known=known)
+        if label is not None and label not in prior.config.labels:
+            known = ", ".join(prior.config.labels)
+            raise Refusal("error_choice", name="label", got=repr(label), known=known)
+        return prior
 
     def _steps(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
@@ -122,7 +132,7 @@ class Studio:
             preview = self.render(picture, filled[:1], cells & ~remaining[0])[0]
             yield Step(filled, remaining, preview, state["step"], state["steps"])
 
-    def _next(self, job: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    def _next(self, job: Iterator[_Step]) -> _Step | None:
         with self._turn:
             return next(job, None)
 
@@ -137,6 +147,7 @@ class Studio:
             "top_k": settings.top_k,
             "top_p": settings.top_p,
             "steps": settings.steps,
+            "particles": settings.particles,
         }
 
     def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -160,6 +171,35 @@ class Studio:
                 picture[pixels], decoded, mask, feather=inpainting.FEATHER
             )
         return result
+
+    def surprise(
+        self, codes: np.ndarray, prior: str, label: str | None
+    ) -> Generator[np.ndarray, None, None]:
+        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
+
+        Raises `Refusal` for a prior or label that is not there, before anything is computed.
+        """
+        model = self._chosen(prior, label)
+        return self._bits(code_bits_steps(model, self._tensor(codes), label=label))
+
+    def _bits(self, job: Iterator[torch.Tensor]) -> Generator[np.ndarray, None, None]:
+        while (bits := self._next(job)) is not None:
+            yield bits.cpu().numpy()
+
+    def judge(self, codes: np.ndarray, cells: np.ndarray, label: str | None) -> np.ndarray:
+        """Bits `(V,)` of what fills `cells` in each map `(V, h, w)`, under `Description.judge`."""
+        model = self._priors[self._raster[0]]
+        if label not in model.config.labels:
+            label = None
+        hole = regions.dilate(cells)  # as wide as that of Remove: maps are alike outside
+        bits = []
+        for one in codes:
+            with self._turn:
+                bits.append(filling_bits(model, self._tensor(one), hole, label=label))
+        return np.array(bits)
+
+    def _tensor(self, codes: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(codes.astype(np.int64)).to(self._device)
 
     def compare(self, picture: np.ndarray) -> Comparison:
         """The picture's reconstruction from codes, and JPEG and WebP files of as many bytes."""

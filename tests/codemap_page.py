@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from demo.codemap import TEXT_KEYS, CodeMap, pack_mask, read_mask
+from demo.codemap import TEXT_KEYS, CodeMap, Heat, pack_mask, read_mask
 
 ROWS, COLS = 24, 32  # not square, so that a swap of the two shows
 CODES = (np.arange(ROWS * COLS) * 7 % 300).reshape(ROWS, COLS)
 PALETTE = np.random.default_rng(0).integers(0, 256, (300, 3), dtype=np.uint8)
 OTHER_MASK = np.arange(ROWS * COLS).reshape(ROWS, COLS) % 5 == 0
 PICTURE_COLOUR = (90, 120, 150)
+BITS = np.random.default_rng(1).uniform(0, 15, (ROWS, COLS)).round(3)
+BITS[0, :2] = 3.0, 20.0  # a quarter of the scale, and above it
+HEAT_PALETTE = np.array(
+    [[0, 0, 0], [80, 20, 120], [250, 130, 90], [250, 250, 190], [255, 255, 255]]
+)
+HEAT = Heat(CODES, BITS, "somebody", "Somebody", 12)
 STREAM_STEPS = 12
+HALF = np.arange(ROWS)[:, None] < ROWS // 2
 
 TEXT = {
     language: {key: f"{language} {key.removeprefix('codemap_')}" for key in TEXT_KEYS}
@@ -25,6 +33,10 @@ TEXT = {
         "codemap_count": f"{language} {{count}} / {{total}}",
         "codemap_cell_code": f"{language} {{row}},{{col}},{{code}}",
         "codemap_cell": f"{language} {{row}},{{col}}",
+        "codemap_cell_bits": f"{language} {{row}},{{col}},{{code}},{{bits}}",
+        "codemap_heat": f"{language} heat {{name}}",
+        "codemap_heat_high": f"{language} {{top}}",
+        "codemap_heat_busy": f"{language} {{name}} {{percent}}",
         "codemap_remaining": f"{language} {{count}} remaining",
     }
     for language in ("en", "ko")
@@ -68,6 +80,8 @@ def build() -> gr.Blocks:
             codes=CODES,
             image=plain(PICTURE_COLOUR),
             palette=PALETTE,
+            heat_palette=HEAT_PALETTE.astype(np.uint8),
+            judge="somebody",
             picture_id="first",
             elem_id="map",
         )
@@ -76,6 +90,7 @@ def build() -> gr.Blocks:
         region = gr.Textbox(elem_id="region", label="region", lines=ROWS + 1)
         inputs = gr.Number(0, elem_id="inputs", label="inputs", precision=0)
         picked = gr.Textbox(elem_id="picked", label="picked")
+        asks = gr.Number(0, elem_id="asks", label="asks", precision=0)
 
         gr.Button("read", elem_id="read").click(
             region_of, [codemap, request], region, api_name="region"
@@ -86,6 +101,7 @@ def build() -> gr.Blocks:
             return f"{event.row},{event.col},{event.code}"
 
         codemap.pick(note_pick, None, picked)
+        codemap.ask(lambda n: n + 1, asks, asks, trigger_mode="multiple")
 
         changes = {
             "new-image": {"image": plain((20, 160, 60)), "codes": CODES[::-1]},
@@ -95,6 +111,14 @@ def build() -> gr.Blocks:
             "unset-region": {"value": None},
             "spoil-region": {"value": {"mask": "", "rows": 1, "cols": 1}},
             "show-remaining": {"remaining": OTHER_MASK},
+            "heat": {"heat": HEAT},
+            "half-heat": {"heat": replace(HEAT, bits=np.where(HALF, BITS, np.nan))},
+            "heat-of-other-codes": {"heat": replace(HEAT, codes=CODES[::-1])},
+            "no-heat": {"heat": None},
+            "other-judge": {"judge": "somebody else"},
+            "same-judge": {"judge": "somebody"},
+            "other-codes": {"codes": CODES[::-1]},
+            "same-codes": {"codes": CODES},
             "lock": {"disabled": True},
             "unlock": {"disabled": False},
             "broken-image": {"image": "data:image/png;base64,AAAA"},

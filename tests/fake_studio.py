@@ -2,6 +2,9 @@
 
 The code book is the 512 colours whose channels have 8 levels each; a code is the nearest of them to
 a block's mean. A test can hold a job at a step, to look at it and to press Stop.
+
+It has a prior of each kind. What a code costs is its number modulo 13, in bits; half a bit more for
+the second prior, and a quarter more with a label.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from demo.jobs import Coded, Comparison, Description, Refusal, Settings, Step
 STRIDE = 4
 LEVELS = 8
 LONGEST = 256
+PRIORS = ("masked", "pixelcnn")  # the second goes row by row
+PARTS = 4  # in which the bits of a map come
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -29,15 +34,21 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 class FakeStudio:
     """The verbs of `demo.jobs.StudioVerbs`."""
 
-    def __init__(self) -> None:
+    def __init__(self, priors: tuple[str, ...] = PRIORS) -> None:
+        self.priors = priors
         self.hold_at_step: int | None = None  # give that step over and over
         self.fail_at_step: int | None = None  # raise there, as a broken model would
         self.closed_at_step: int | None = None  # where the last cancelled job stopped
         self.settings: Settings | None = None  # of the last job
+        self.hold_at_part: int | None = None  # give the bits of so many parts over and over
+        self.fail_at_part: int | None = None
+        self.asked: list[tuple[str, str | None]] = []  # whose bits, for which label
 
     def describe(self) -> Description:
+        labels = ("castle", "forest")
+        raster = tuple(prior for prior in self.priors if prior == "pixelcnn")
         return Description(
-            "fake", LEVELS**3, STRIDE, ("masked",), ("castle", "forest"), "cpu", self.palette()
+            "fake", LEVELS**3, STRIDE, self.priors, labels, "cpu", self.palette(), raster
         )
 
     def palette(self) -> np.ndarray:
@@ -62,23 +73,30 @@ class FakeStudio:
     def resample(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
     ) -> Generator[Step, None, None]:
-        if settings.prior != "masked":
-            raise Refusal("error_choice", name="prior", got=repr(settings.prior), known="masked")
+        self._check(settings.prior)
         self.settings = settings
         return self._steps(picture, codes, cells, settings)
+
+    def _check(self, prior: str) -> None:
+        if prior not in self.priors:
+            known = ", ".join(self.priors)
+            raise Refusal("error_choice", name="prior", got=repr(prior), known=known)
 
     def _steps(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
     ) -> Generator[Step, None, None]:
         filled = np.repeat(codes[None], settings.variations, 0)
-        generators = [np.random.default_rng(seed) for seed in settings.seeds]
+        prior = self.priors.index(settings.prior)
+        generators = [np.random.default_rng([seed, prior]) for seed in settings.seeds]
+        places = np.argwhere(cells)
+        parts = np.array_split(places, settings.steps)
+        if settings.prior == "pixelcnn":
+            parts = [places[places[:, 0] == row] for row in np.unique(places[:, 0])]
         left = cells.copy()
         self.closed_at_step = None
         step = 0
         try:
-            for step, part in enumerate(
-                np.array_split(np.argwhere(cells), settings.steps), start=1
-            ):
+            for step, part in enumerate(parts, start=1):
                 if step == self.fail_at_step:
                     raise RuntimeError("secret detail of a broken model")
                 for variation, generator in zip(filled, generators, strict=True):
@@ -86,10 +104,10 @@ class FakeStudio:
                 left[tuple(part.T)] = False
                 preview = self.render(picture, filled[:1], cells & ~left)[0]
                 remaining = np.repeat(left[None], settings.variations, 0)
-                yield Step(filled.copy(), remaining, preview, step, settings.steps)
+                yield Step(filled.copy(), remaining, preview, step, len(parts))
                 while self.hold_at_step == step:
                     time.sleep(0.1)
-                    yield Step(filled.copy(), remaining, preview, step, settings.steps)
+                    yield Step(filled.copy(), remaining, preview, step, len(parts))
         except GeneratorExit:
             self.closed_at_step = step
             raise
@@ -97,6 +115,31 @@ class FakeStudio:
     def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
         mask = cells.repeat(STRIDE, 0).repeat(STRIDE, 1)[..., None]
         return np.stack([np.where(mask, self.decode(variation), picture) for variation in codes])
+
+    def surprise(
+        self, codes: np.ndarray, prior: str, label: str | None
+    ) -> Generator[np.ndarray, None, None]:
+        self._check(prior)
+        self.asked.append((prior, label))
+        return self._parts(self.bits(codes, prior, label))
+
+    def _parts(self, bits: np.ndarray) -> Generator[np.ndarray, None, None]:
+        known = np.full(bits.shape, np.nan, np.float32)
+        for part, rows in enumerate(np.array_split(np.arange(len(bits)), PARTS), start=1):
+            if part == self.fail_at_part:
+                raise RuntimeError("secret detail of a broken model")
+            known[rows] = bits[rows]
+            yield known.copy()
+            while self.hold_at_part == part:
+                time.sleep(0.1)
+                yield known.copy()
+
+    def bits(self, codes: np.ndarray, prior: str, label: str | None) -> np.ndarray:
+        extra = 0.5 * self.priors.index(prior) + 0.25 * (label is not None)
+        return (codes % 13 + extra).astype(np.float32)
+
+    def judge(self, codes: np.ndarray, cells: np.ndarray, label: str | None) -> np.ndarray:
+        return np.array([self.bits(one, "pixelcnn", label)[cells].sum() for one in codes])
 
     def compare(self, picture: np.ndarray) -> Comparison:
         codes = self.encode(picture)
@@ -124,6 +167,7 @@ class FakeStudio:
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
     ) -> list[Image.Image]:
+        self._check(settings.prior)
         self.settings = settings
         colour = np.random.default_rng(settings.seed).integers(0, 256, 3, dtype=np.uint8)
         painted = np.where(mask[..., None], colour, np.asarray(picture))

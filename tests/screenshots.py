@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.conftest import CHROMIUM, CHROMIUM_OPTIONS
+from vq.checkpoints import DEFAULT_CHECKPOINT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,16 +30,14 @@ PATIENCE = 120_000  # ms
 STROKE = [(0.52, 0.88), (0.66, 0.82), (0.8, 0.78), (0.9, 0.74)]
 
 
-def a_studio(fake: bool) -> StudioVerbs:
-    from vq.checkpoints import DEFAULT_CHECKPOINT
-
-    if fake or not DEFAULT_CHECKPOINT.is_dir():
+def a_studio(fake: bool, checkpoint: Path) -> StudioVerbs:
+    if fake or not checkpoint.is_dir():
         from tests.fake_studio import FakeStudio
 
         return FakeStudio()
     from demo.studio import Studio
 
-    return Studio.load()
+    return Studio.load(checkpoint)
 
 
 def open_at(browser: Browser, url: str, size: str, scheme: str, language: str) -> Page:
@@ -101,9 +100,16 @@ def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, languag
     page.locator("#examples button").first.click()
     paint(page)
     shoot("2-painted")
+    side_by_side = page.locator("#prior").get_by_role("radio").last
+    if side_by_side.is_visible():
+        side_by_side.check()
     resample(page, 4)
     page.locator("#more button").first.click()
     shoot("3-variations")
+    page.locator("#canvas [data-view=surprise]").click()
+    page.locator("#canvas .codemap-legend").wait_for()
+    page.wait_for_function("document.querySelector('#canvas .codemap-note').textContent === ''")
+    shoot("3-surprise")
     page.get_by_role("tab").nth(1).click()
     page.locator("#compare-table table").wait_for()
     shoot("4-compare")
@@ -125,6 +131,7 @@ def for_the_readme(browser: Browser, url: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("outdir", type=Path)
+    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     parser.add_argument("--fake", action="store_true", help="a studio without models")
     arguments = parser.parse_args()
     arguments.outdir.mkdir(parents=True, exist_ok=True)
@@ -133,7 +140,7 @@ def main() -> None:
 
     from demo import page
 
-    demo = page.build(a_studio(arguments.fake))
+    demo = page.build(a_studio(arguments.fake, arguments.checkpoint))
     _, url, _ = demo.launch(**page.LAUNCH, prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)

@@ -57,11 +57,14 @@ def calm(studio: FakeStudio) -> None:
 
 @pytest.fixture
 def upload(tmp_path: Path) -> Path:
-    """A photograph of 320 × 200 pixels: worked on at 256 × 160, in 64 × 40 codes."""
+    return photograph(tmp_path / "photo.png")
+
+
+def photograph(path: Path) -> Path:
+    """A file of 320 × 200 pixels: worked on at 256 × 160, in 64 × 40 codes."""
     y, x = np.mgrid[0:200, 0:320]
     smooth = np.stack([x * 0.7, y, 255 - x * 0.5], -1)
     noise = np.random.default_rng(0).normal(0, 12, smooth.shape)
-    path = tmp_path / "photo.png"
     Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8)).save(path)
     return path
 
@@ -143,7 +146,7 @@ def test_open_paint_resample_choose_keep_undo_download(
     first = canvas_of(page)
     assert first != original
     page.locator("#gallery button").nth(1).click()
-    expect(status(page)).to_have_text(f"Variation 2 of 3, seed {studio.settings.seed + 1}.")
+    expect(status(page)).to_contain_text(f"Variation 2 of 3: seed {studio.settings.seed + 1} · ")
     second = canvas_of(page)
     assert second not in (first, original)
     # Undo waits for the decision.
@@ -182,7 +185,7 @@ def test_steps_are_shown_and_stop_stops(
     original = canvas_of(page)
     studio.hold_at_step = 2
     page.click("#resample")
-    expect(status(page)).to_contain_text("Step 2 of 12")
+    expect(status(page)).to_contain_text("Masked transformer, step 2 of 12")
     assert canvas_of(page) != original
     expect(page.locator("#resample")).to_be_disabled()
     page.click("#stop")
@@ -346,7 +349,9 @@ def client(url: str) -> Iterator[Client]:
     client.close()
 
 
-def test_a_program_can_inpaint(client: Client, upload: Path, tmp_path: Path) -> None:
+def test_a_program_can_inpaint(
+    client: Client, upload: Path, tmp_path: Path, studio: FakeStudio
+) -> None:
     from gradio_client import handle_file
 
     mask = np.zeros((200, 320), np.uint8)
@@ -367,6 +372,10 @@ def test_a_program_can_inpaint(client: Client, upload: Path, tmp_path: Path) -> 
     np.testing.assert_array_equal(result[mask == 0], original[mask == 0])
     assert (result[mask == 255] != original[mask == 255]).any()
     np.testing.assert_array_equal(inpaint(seed=7), result)
+    inpaint(seed=7, prior="pixelcnn", particles=3, steps=5)
+    assert studio.settings is not None
+    assert (studio.settings.prior, studio.settings.particles) == ("pixelcnn", 3)
+    assert studio.settings.steps == 5
     assert (inpaint(seed=8) != result).any()
 
     secret = tmp_path / "secret.png"
@@ -374,6 +383,7 @@ def test_a_program_can_inpaint(client: Client, upload: Path, tmp_path: Path) -> 
     cases: list[tuple[dict[str, Any], str]] = [
         ({"seed": -1}, "seed must be a whole number from 0 to 4294967295, not -1"),
         ({"temperature": 0}, "temperature must be a number from 0.05 to 5, not 0"),
+        ({"particles": 65}, "particles must be a whole number from 1 to 64, not 65"),
         ({"mode": "<b>"}, "mode '&lt;b&gt;' is not known. Known: vary, remove"),
         ({"mask": {"path": str(secret)}}, "mask must be a file that was uploaded"),
         ({"picture": None}, "picture must be a file that was uploaded"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from demo.codemap import TEXT_KEYS, CodeMap, CodeMapError, data_url, pack_mask, read_mask
+from demo.codemap import TEXT_KEYS, CodeMap, CodeMapError, Heat, data_url, pack_mask, read_mask
 
 TEXT = {"en": dict.fromkeys(TEXT_KEYS, "words")}
 sides = st.integers(1, 128)
@@ -150,15 +150,50 @@ def test_codes_that_do_not_fit_are_refused(codes: np.ndarray, message: str) -> N
         CodeMap.update(codes=codes)
 
 
+@given(masks, st.integers(0, 2**32))
+def test_bits_travel_as_two_bytes_in_256ths(unknown: np.ndarray, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    bits = generator.exponential(30, unknown.shape).astype(np.float32)
+    bits[unknown] = np.nan
+    codes = generator.integers(0, 512, unknown.shape)
+    heat = CodeMap.update(heat=Heat(codes, bits, "judge", "A judge", 12))["heat"]
+    heat = json.loads(json.dumps(heat))
+    assert heat["codes"] == CodeMap.update(codes=codes)["codes"]  # as the browser compares them
+    assert (heat["judge"], heat["name"], heat["top"]) == ("judge", "A judge", 12.0)
+    parts = np.frombuffer(base64.b64decode(heat["bits"]), "<u2").reshape(unknown.shape)
+    np.testing.assert_array_equal(parts == 65535, unknown)
+    known = np.minimum(bits[~unknown], 65534 / 256)
+    assert abs(parts[~unknown] / 256 - known).max(initial=0) <= 1 / 512 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("heat", "message"),
+    [
+        (Heat(np.zeros((2, 3), int), np.zeros((3, 2)), "", "", 12), r"\(2, 3\) have its shape"),
+        (Heat(np.zeros((1, 2), int), np.array([[0.5, -0.1]]), "", "", 12), "from -0.1"),
+        (Heat(np.zeros((1, 1), int), np.zeros((1, 1)), "", "", 0), "above 0 bits, not at 0"),
+        (Heat(np.zeros((1, 1), int), np.zeros((1, 1)), "", "", np.nan), "not at nan"),
+        (Heat(np.zeros((1, 1), int), np.zeros((1, 1)), "", "", np.inf), "not at inf"),
+        (Heat(np.zeros((1, 129), int), np.zeros((1, 129)), "", "", 12), "1 to 128 rows"),
+    ],
+)
+def test_heat_that_does_not_fit_is_refused(heat: Heat, message: str) -> None:
+    with pytest.raises(CodeMapError, match=message):
+        CodeMap.update(heat=heat)
+
+
 def test_a_full_map_stays_small() -> None:
     codes = np.full((128, 128), 65535)
     changes = CodeMap.update(codes=codes, remaining=np.ones((128, 128), bool))
     assert len(json.dumps(changes)) < 50_000
+    heat = CodeMap.update(heat=Heat(codes, np.full(codes.shape, 7.0), "judge", "A judge", 12))
+    assert len(json.dumps(heat)) < 90_000
 
 
 def test_update_changes_only_what_is_given_and_none_takes_away() -> None:
     assert CodeMap.update(disabled=True) == gr.update(disabled=True)
     assert CodeMap.update(image=None, remaining=None) == gr.update(image="", remaining="")
+    assert CodeMap.update(heat=None, judge="other") == gr.update(heat="", judge="other")
     assert CodeMap.update(value=None) == gr.update(value=None)
 
 
@@ -186,18 +221,20 @@ def test_properties_are_not_taken_for_events() -> None:
     """gr.HTML makes events of the names quoted in the script; updates would then send those."""
     component = CodeMap(text=TEXT, render=False)
     assert not hasattr(component, "codes") and not hasattr(component, "rows")
-    assert {"input", "change", "pick"} == set(component.EVENTS)
+    assert {"input", "change", "pick", "ask"} == set(component.EVENTS)
 
 
 def test_component_survives_the_copy_that_gradio_makes_at_each_update() -> None:
     component = CodeMap(
         text=TEXT, codes=np.zeros((32, 32), int), image=np.zeros((4, 4, 3), np.uint8), render=False
     )
-    changes = CodeMap.update(disabled=True, image=None)
+    heat = Heat(np.zeros((2, 2), int), np.ones((2, 2)), "judge", "A judge", 12)
+    changes = CodeMap.update(disabled=True, image=None, heat=heat)
     changes.pop("__type__")
     copy = CodeMap(**{**component.constructor_args, **changes, "render": False})
     assert copy.props["codes"] == component.props["codes"]
     assert copy.props["disabled"] is True and copy.props["image"] == ""
+    assert copy.props["heat"] == changes["heat"]
 
 
 def test_value_in_both_directions() -> None:

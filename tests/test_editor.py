@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+from itertools import pairwise
 from typing import Any
 
 import gradio as gr
@@ -13,13 +14,17 @@ import pytest
 from PIL import Image
 
 from demo.codemap import pack_mask
-from demo.editor import Editor, EditParts, close_ups, guarded
+from demo.edit_view import EditParts, close_ups
+from demo.editor import SIDE_BY_SIDE, Editor, guarded
+from demo.jobs import BALANCED, QUALITIES, Quality, Settings
 from demo.session import Session
+from demo.text import CATALOGUES
 from tests.fake_studio import FakeStudio
 
 DEFAULTS: dict[str, Any] = {
     "prior": "masked",
     "mode": "vary",
+    "quality": BALANCED,
     "variations": 2,
     "seed": 5,
     "random_seed": False,
@@ -28,7 +33,6 @@ DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
     "top_k": 0,
     "top_p": 1.0,
-    "steps": 4,
 }
 
 
@@ -77,7 +81,8 @@ def test_a_job_ends_with_a_session_that_proposes_its_variations(
     # Until the last, the session is not touched: whatever stops the job leaves it as it was.
     assert all("session" not in update for update in updates[:-1])
     draft = updates[-1]["session"].draft
-    assert draft.seeds == (5, 6) and draft.cells.sum() == 12 and draft.pictures.shape[0] == 2
+    assert [origin.seed for origin in draft.origins] == [5, 6]
+    assert draft.cells.sum() == 12 and draft.pictures.shape[0] == 2
     assert updates[0]["seed"] == 5
     assert updates[-1]["decision"]["visible"] and updates[-1]["gallery"]["visible"]
     assert not updates[-1]["stop"]["interactive"] and updates[-1]["resample"]["interactive"]
@@ -100,7 +105,9 @@ def test_a_random_seed_is_told_and_used(
         ({"seed": None}, "seed must be a whole number"),
         ({"variations": 9}, "variations must be a whole number from 1 to 8, not 9"),
         ({"mode": "<b>"}, "mode '&lt;b&gt;' is not known. Known: vary, remove."),
-        ({"prior": "oracle"}, "prior 'oracle' is not known. Known: masked."),
+        ({"prior": "oracle"}, "prior 'oracle' is not known. Known: masked, pixelcnn."),
+        ({"quality": 6}, "quality must be a whole number from 1 to 5, not 6"),
+        ({"quality": None}, "quality must be a whole number"),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_changes(
@@ -110,6 +117,79 @@ def test_wrong_settings_are_refused_before_anything_changes(
         run(editor, session, mask_of(session), **changes)
     assert message in str(refused.value)
     assert session.draft is None
+
+
+@pytest.mark.parametrize(("stop", "quality"), list(enumerate(QUALITIES, start=1)))
+def test_one_quality_is_steps_for_one_prior_and_particles_for_the_other(
+    editor: Editor, session: Session, studio: FakeStudio, stop: int, quality: Quality
+) -> None:
+    run(editor, session, mask_of(session), quality=stop)
+    assert studio.settings is not None
+    assert (studio.settings.steps, studio.settings.particles) == (quality.steps, quality.particles)
+    for prior, number in (("masked", quality.steps), ("pixelcnn", quality.particles)):
+        note = editor.explain(prior, stop, ENGLISH)["quality_note"]
+        assert note.startswith(CATALOGUES["en"][f"quality_{quality.name}"])
+        assert str(number) in note or "one filling" in note
+    both = editor.explain(SIDE_BY_SIDE, stop, KOREAN)["quality_note"]
+    assert "마스크 트랜스포머" in both and "PixelCNN" in both
+    assert (f"{quality.particles}개" in both) == (quality.particles > 1)
+
+
+def test_qualities_take_more_and_more_of_what_settings_allow() -> None:
+    assert 3 <= len(QUALITIES) <= 5
+    for less, more in pairwise(QUALITIES):
+        assert less.steps < more.steps and less.particles < more.particles
+    for quality in QUALITIES:
+        Settings(steps=quality.steps, particles=quality.particles)
+    balanced = QUALITIES[BALANCED - 1]
+    assert (balanced.steps, balanced.particles) == (Settings.steps, Settings.particles)
+
+
+def test_side_by_side_every_prior_fills_the_same_hole_from_the_same_seeds(
+    editor: Editor, session: Session, studio: FakeStudio
+) -> None:
+    mask = mask_of(session)
+    alone = {
+        prior: run(editor, session, mask, prior=prior)[-1]["session"].draft
+        for prior in ("masked", "pixelcnn")
+    }
+    *steps, last = run(editor, session, mask, prior=SIDE_BY_SIDE, label="castle")
+    draft = last["session"].draft
+    assert [(o.prior, o.seed) for o in draft.origins] == [
+        ("masked", 5),
+        ("pixelcnn", 5),
+        ("masked", 6),
+        ("pixelcnn", 6),
+    ]
+    for i, origin in enumerate(draft.origins):
+        one = alone[origin.prior]
+        np.testing.assert_array_equal(draft.codes[i], one.codes[origin.seed - 5])
+        np.testing.assert_array_equal(draft.pictures[i], one.pictures[origin.seed - 5])
+        # One and the same judge, which is told the label.
+        expected = studio.bits(draft.codes[i], "pixelcnn", "castle")[draft.cells].sum()
+        assert origin.bits == pytest.approx(expected)
+    captions = [words for _, words in last["gallery"]["value"]]
+    assert captions[1] == f"PixelCNN · seed 5 · {draft.origins[1].bits:,.0f} bits"
+    assert captions[2].startswith("Masked transformer · seed 6 · ")
+    assert "4 variations" in last["status"] and "PixelCNN" in last["status"]
+    told = [update["status"] for update in steps if "status" in update]
+    assert any("Masked transformer, step 12 of 12" in text for text in told)
+    assert any("PixelCNN, row 2 of 2" in text for text in told)
+
+    def kept(index: int) -> np.ndarray:
+        codes: np.ndarray = last["session"].choose(index).keep().current.codes
+        return codes
+
+    np.testing.assert_array_equal(kept(3), draft.codes[3])
+
+
+def test_with_one_prior_there_are_seeds_to_choose_by_and_nobody_to_judge(
+    session: Session,
+) -> None:
+    parts: Any = {field.name: field.name for field in dataclasses.fields(EditParts)}
+    *_, last = run(Editor(FakeStudio(("masked",)), EditParts(**parts)), session, mask_of(session))
+    assert [words for _, words in last["gallery"]["value"]] == ["seed 5", "seed 6"]
+    assert "bits" not in last["status"]
 
 
 def test_without_a_picture_or_a_painted_cell_there_is_a_verdict_in_the_visitors_language(

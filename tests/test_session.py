@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo.session import MAX_HISTORY, Draft, Session
+from demo.session import MAX_HISTORY, Draft, Origin, Session
 
 STRIDE = 4
 
@@ -32,7 +32,8 @@ def draft_of(session: Session, cells: np.ndarray, variations: int = 2, colour: i
     mask = cells.repeat(STRIDE, 0).repeat(STRIDE, 1)[..., None]
     shades = [np.where(mask, np.uint8(colour - i), current.picture) for i in range(variations)]
     codes = np.where(cells, 7, current.codes)
-    return Draft(np.stack(shades), np.stack([codes] * variations), cells, tuple(range(variations)))
+    origins = tuple(Origin("masked", seed) for seed in range(variations))
+    return Draft(np.stack(shades), np.stack([codes] * variations), cells, origins)
 
 
 def cells_of(session: Session, *boxes: tuple[int, int, int, int]) -> np.ndarray:

@@ -278,6 +278,10 @@ def test_what_cannot_be_done_is_refused_before_it_starts(
         {"variations": 9},
         {"steps": 0},
         {"steps": 10**9},
+        {"particles": 0},
+        {"particles": 65},
+        {"particles": 1.5},
+        {"particles": None},
         {"guidance": -1},
         {"guidance": math.nan},
         {"mode": "erase"},
@@ -291,8 +295,16 @@ def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, object]) -> 
 
 
 def test_settings_come_out_as_the_types_the_library_wants() -> None:
-    settings = Settings(seed=3.0, variations=2.0, steps=4.0, top_k=5.0, temperature=1)  # type: ignore[arg-type]
+    settings = Settings(
+        seed=3.0,  # type: ignore[arg-type]
+        variations=2.0,  # type: ignore[arg-type]
+        steps=4.0,  # type: ignore[arg-type]
+        particles=2.0,  # type: ignore[arg-type]
+        top_k=5.0,  # type: ignore[arg-type]
+        temperature=1,
+    )
     assert settings.seeds == (3, 4) and type(settings.steps) is int and type(settings.top_k) is int
+    assert type(settings.particles) is int
 
 
 def test_a_missing_checkpoint_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -16,7 +17,7 @@ from PIL import Image
 import vq
 from tests import test_masked_prior, test_pixelcnn
 from vq.inpainting import encode
-from vq.surprise import code_bits
+from vq.surprise import code_bits, code_bits_steps, filling_bits
 
 MASKED = test_masked_prior.model()
 PIXELCNN = test_pixelcnn.model()
@@ -136,3 +137,43 @@ def test_priors_of_any_shape_are_scored_alike() -> None:
     codes = test_masked_prior.example(2)[0]
     both = code_bits(merged, codes)
     assert torch.allclose(both[1:], code_bits(merged, codes[1:]), atol=1e-6)
+
+
+def test_the_bits_of_fillings_differ_as_those_of_the_whole_maps_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the hole is at the border, and where the map is larger than the prior's own."""
+    monkeypatch.setattr("vq.surprise.fast", lambda device: contextlib.nullcontext())  # float32
+    generator = torch.Generator().manual_seed(5)
+    for top, left, height, width in [(0, 0, 1, 1), (9, 7, 2, 3), (18, 20, 2, 4)]:
+        hole = np.zeros((20, 24), bool)
+        hole[top : top + height, left : left + width] = True
+        maps = torch.randint(0, 3, (1, 20, 24), generator=generator).repeat(3, 1, 1)
+        maps[:, hole] = torch.randint(0, 3, (3, int(hole.sum())), generator=generator)
+        whole = code_bits(PIXELCNN, maps, label="sea").double().sum((1, 2))
+        part = [filling_bits(PIXELCNN, one, hole, label="sea") for one in maps]
+        assert part[1] - part[0] == pytest.approx(float(whole[1] - whole[0]), abs=1e-3)
+        assert part[2] - part[0] == pytest.approx(float(whole[2] - whole[0]), abs=1e-3)
+        assert abs(part[1] - part[0]) > 0.3 or abs(part[2] - part[0]) > 0.3
+        assert max(part) < float(whole.max())
+
+
+@pytest.mark.parametrize("prior", [MASKED, PIXELCNN])
+def test_step_by_step_more_and_more_becomes_known(prior: Any) -> None:
+    codes = example_codes(1, 70, 9)[0]
+    whole = code_bits(prior, codes[None], label="sea")[0]
+    before = torch.zeros(70, 9, dtype=torch.bool)
+    steps = list(code_bits_steps(prior, codes, label="sea"))
+    for bits in steps:
+        known = ~bits.isnan()
+        assert (known >= before).all() and known.sum() > before.sum()
+        torch.testing.assert_close(bits[known], whole[known], atol=0.05, rtol=0)
+        before = known
+    assert before.all() and len(steps) > 2
+
+
+def test_a_filling_has_a_hole() -> None:
+    codes = example_codes(1, 4, 6)[0]
+    for hole in (np.zeros((4, 6), bool), np.ones((4, 6)), np.ones((6, 4), bool)):
+        with pytest.raises(ValueError, match="hole must be bool"):
+            filling_bits(PIXELCNN, codes, hole)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.codemap import TEXT_KEYS
+from demo.jobs import QUALITIES
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq.recipes import get_recipe
 
@@ -21,6 +22,7 @@ CLASSES = (
 # Keys that the code puts together from a name it has at hand.
 COMPOSED = {
     "prior_": {"prior_masked", "prior_pixelcnn"},
+    "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
     "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},
     "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
     "compare_": {f"compare_{name}" for name in ("original", "codes", "jpeg", "webp")},

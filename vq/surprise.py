@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,9 +15,9 @@ from vq.priors import OrderAgnosticPrior, RasterPrior, label_index
 from vq.windows import windows
 
 BATCH = 8  # forward passes of an order-agnostic prior that are made together
+BAND = 32  # rows that a raster-order prior scores together
 
 
-@torch.inference_mode()
 def code_bits(
     prior: OrderAgnosticPrior | RasterPrior,
     codes: Tensor,
@@ -38,6 +39,69 @@ def code_bits(
 
     Raises ValueError if a code, the label or `apart` is out of range.
     """
+    labels = _checked(prior, codes, label, apart)
+    if isinstance(prior, RasterPrior):
+        return _in_raster_order(prior, codes, labels)
+    maps = zip(codes, labels, strict=True)
+    return torch.stack([list(_one_left_out(prior, one, is_, apart))[-1] for one, is_ in maps])
+
+
+def code_bits_steps(
+    prior: OrderAgnosticPrior | RasterPrior,
+    codes: Tensor,
+    *,
+    label: str | None = None,
+    apart: int = 4,
+) -> Iterator[Tensor]:
+    """`code_bits` of one map (h, w) while it is computed: each time all so far, the rest NaN.
+
+    Raises ValueError, at the first step, as `code_bits`.
+    """
+    labels = _checked(prior, codes[None], label, apart)
+    if isinstance(prior, RasterPrior):
+        yield from _in_bands(prior, codes, labels)
+    else:
+        yield from _one_left_out(prior, codes, labels[0], apart)
+
+
+def _in_bands(prior: RasterPrior, codes: Tensor, labels: Tensor) -> Iterator[Tensor]:
+    """-log2 p (h, w) of each code of one map given those before it: the next rows each time."""
+    result = torch.full(codes.shape, torch.nan, device=codes.device)
+    for top in range(0, len(codes), BAND):
+        above = max(0, top - prior.config.reach)  # all that the band sees
+        bits = _in_raster_order(prior, codes[None, above : top + BAND], labels)[0]
+        result[top : top + BAND] = bits[top - above :]
+        yield result.clone()
+
+
+def filling_bits(
+    prior: RasterPrior, codes: Tensor, hole: np.ndarray, *, label: str | None = None
+) -> float:
+    """-log2 p of those codes of a map (h, w) int64 that the codes of `hole` (h, w) bool bear upon.
+
+    These are the hole's own and those that see any of it, in a box around them. For maps that are
+    alike outside the hole this sum and -log2 p(map | label) differ by the same number: it ranks
+    fillings as the prior does. Hence for a raster-order prior only, whose bits add up.
+
+    Raises ValueError as `code_bits`, and for a hole of another shape or without any code.
+    """
+    if hole.dtype != np.bool_ or hole.shape != codes.shape or not hole.any():
+        raise ValueError(f"the hole must be bool {tuple(codes.shape)} and have a code")
+    rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    reach = prior.config.reach
+    top, bottom = int(rows[0]), int(rows[-1]) + 1 + reach
+    left, right = max(0, int(columns[0]) - reach), int(columns[-1]) + 1 + reach
+    # What these codes see goes as far again.
+    above, before = max(0, top - reach), max(0, left - reach)
+    crop = codes[above:bottom, before : right + reach]
+    bits = code_bits(prior, crop[None], label=label)[0]
+    return float(bits[top - above :, left - before : right - before].double().sum())
+
+
+def _checked(
+    prior: OrderAgnosticPrior | RasterPrior, codes: Tensor, label: str | None, apart: int
+) -> Tensor:
+    """The label of each map (B,) as the prior numbers it."""
     num_codes = prior.config.num_codes
     if codes.ndim != 3 or codes.dtype != torch.int64:
         raise ValueError(f"codes must be int64 (B, h, w), not {codes.dtype} {tuple(codes.shape)}")
@@ -45,18 +109,21 @@ def code_bits(
         raise ValueError(f"codes must be from 0 to {num_codes - 1}")
     if type(apart) is not int or apart < 1:
         raise ValueError(f"apart must be a whole number from 1, not {apart!r}")
-    labels = codes.new_full((len(codes),), label_index(prior.config, label))
-    if isinstance(prior, RasterPrior):
-        with fast(codes.device):
-            return prior.bits(codes, labels)
-    return torch.stack(
-        [_one_left_out(prior, one, label, apart) for one, label in zip(codes, labels, strict=True)]
-    )
+    return codes.new_full((len(codes),), label_index(prior.config, label))
 
 
-def _one_left_out(prior: OrderAgnosticPrior, codes: Tensor, label: Tensor, apart: int) -> Tensor:
-    """-log2 p (h, w) of each code of one map given all but those left out with it."""
-    result = torch.zeros(codes.shape, device=codes.device)
+@torch.inference_mode()
+def _in_raster_order(prior: RasterPrior, codes: Tensor, labels: Tensor) -> Tensor:
+    with fast(codes.device):
+        return prior.bits(codes, labels)
+
+
+@torch.inference_mode()
+def _one_left_out(
+    prior: OrderAgnosticPrior, codes: Tensor, label: Tensor, apart: int
+) -> Iterator[Tensor]:
+    """-log2 p (h, w) of each code of one map given all but those left out with it, NaN at first."""
+    result = torch.full(codes.shape, torch.nan, device=codes.device)
     size = prior.config.map_size
     for window in windows(np.ones(codes.shape, bool), size):
         # A map smaller than the prior's stands in the middle of what is otherwise unknown.
@@ -78,7 +145,7 @@ def _one_left_out(prior: OrderAgnosticPrior, codes: Tensor, label: Tensor, apart
             seen = tokens[place[:, 1], place[:, 2]]
             bits = F.cross_entropy(logits, seen, reduction="none") / math.log(2)
             result[place[:, 1] - top + window.top, place[:, 2] - left + window.left] = bits
-    return result
+            yield result.clone()
 
 
 def _lattices(cells: Tensor, apart: int) -> Tensor:

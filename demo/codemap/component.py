@@ -14,10 +14,12 @@ from PIL import Image
 
 from demo.codemap.packing import (
     CodeMapError,
+    Heat,
     check_grid,
     data_url,
     pack_bits,
     pack_codes,
+    pack_heat,
     pack_mask,
     pack_palette,
 )
@@ -28,7 +30,7 @@ STYLE = (HERE / "style.css").read_text("utf-8")
 # Gradio runs the script as the body of one function, so the parts see each other's names.
 SCRIPT = "\n".join(
     (HERE / "script" / f"{name}.js").read_text("utf-8")
-    for name in ("mask", "drawing", "page", "edit", "main")
+    for name in ("mask", "drawing", "page", "heat", "edit", "main")
 )
 
 # Every word of the component, by its key in the dictionaries of the `text` property.
@@ -37,14 +39,15 @@ TEXT_KEYS = tuple(
     for name in (
         *("label", "help", "tools", "brush", "eraser", "rectangle", "inspect", "size"),
         *("history", "undo", "redo", "selection", "invert", "clear"),
-        *("view", "view_picture", "view_codes", "view_both"),
-        *("count", "cell", "cell_code", "same_code", "selected", "not_selected"),
+        *("view", "view_picture", "view_codes", "view_both", "view_surprise"),
+        *("heat", "heat_low", "heat_high", "heat_waiting", "heat_busy"),
+        *("count", "cell", "cell_code", "cell_bits", "same_code", "selected", "not_selected"),
         *("hint", "hint_touch", "hint_rectangle", "hint_inspect"),
         *("locked", "remaining", "empty_title", "empty_hint"),
     )
 )
 
-View = Literal["picture", "codes", "both"]
+View = Literal["picture", "codes", "both", "surprise"]
 PictureLike = Image.Image | NDArray[np.uint8] | str
 MaskLike = NDArray[np.bool_] | dict[str, Any]
 
@@ -65,15 +68,17 @@ class CodeMap(gr.HTML):
 
     Events: ``input`` after each stroke or other change by the visitor; ``change`` also after one by
     the server; ``pick`` when a code is inspected, with ``row``, ``col`` and ``code`` (or None) in
-    its `gr.EventData`. Give jobs that stream into the component ``show_progress="hidden"``:
-    otherwise Gradio fades it. Hide it with ``visible="hidden"``: ``visible=False`` loses its
-    properties.
+    its `gr.EventData`; ``ask`` when the visitor looks at the view "surprise" and `heat` has not, or
+    not all of, the bits of these codes under this `judge`. Give jobs that stream into the component
+    ``show_progress="hidden"``: otherwise Gradio fades it. Hide it with ``visible="hidden"``:
+    ``visible=False`` loses its properties.
     """
 
     EVENTS: ClassVar = [
         Events.input,
         Events.change,
         EventListener("pick", doc="A code was inspected."),
+        EventListener("ask", doc="The bits of the codes on show are wanted."),
     ]
 
     def __init__(
@@ -87,6 +92,9 @@ class CodeMap(gr.HTML):
         image: PictureLike | None = None,
         remaining: NDArray[np.bool_] | str | None = None,
         palette: NDArray[np.uint8] | str | None = None,
+        heat: Heat | dict[str, Any] | str | None = None,
+        heat_palette: NDArray[np.uint8] | str | None = None,
+        judge: str = "",
         picture_id: str = "",
         view: View = "picture",
         disabled: bool = False,
@@ -104,6 +112,10 @@ class CodeMap(gr.HTML):
                 codes the component says that there is no picture yet.
             remaining: bool (rows, cols), the codes that a running job has still to fill.
             palette: uint8 (K, 3), the colour of each code (`demo.drawing.code_palette`).
+            heat: how much each code surprises; None also takes the visitor out of that view.
+            heat_palette: uint8 (K, 3), the colours from no surprise to the most. Without it there
+                is no such view.
+            judge: any name that is new for everyone, or every way, that bits are judged by.
             picture_id: any name that is new for every new picture.
             view: what to show until the visitor chooses.
             disabled: no painting, while a job runs.
@@ -125,11 +137,14 @@ class CodeMap(gr.HTML):
             rows=rows,
             cols=cols,
             picture_id=picture_id,
+            judge=judge,
             **_packed(
                 codes=codes,
                 image=image,
                 remaining=remaining,
                 palette=palette,
+                heat=heat,
+                heat_palette=heat_palette,
                 view=view,
                 disabled=disabled,
             ),
@@ -144,19 +159,24 @@ class CodeMap(gr.HTML):
         image: PictureLike | None = _KEEP,
         remaining: NDArray[np.bool_] | None = _KEEP,
         palette: NDArray[np.uint8] | None = _KEEP,
+        heat: Heat | None = _KEEP,
+        judge: str = _KEEP,
         picture_id: str = _KEEP,
         view: View = _KEEP,
         disabled: bool = _KEEP,
     ) -> dict[str, Any]:
         """What an event returns to change these properties and no other (see the constructor).
 
-        None takes codes, image, remaining or the painted region away. `codes` sets rows and cols.
+        None takes codes, image, remaining, heat or the painted region away. `codes` sets rows and
+        cols.
         """
         given = {
             "codes": codes,
             "image": image,
             "remaining": remaining,
             "palette": palette,
+            "heat": heat,
+            "judge": judge,
             "view": view,
             "disabled": disabled,
         }
@@ -216,12 +236,14 @@ def _packed(**properties: Any) -> dict[str, Any]:
         "image": data_url,
         "remaining": pack_bits,
         "palette": pack_palette,
+        "heat": pack_heat,
+        "heat_palette": pack_palette,
     }
     packed = {}
     for name, new in properties.items():
         if name == "image" and isinstance(new, str) and not new.startswith("data:image/") and new:
             raise CodeMapError("The image of a code map must be a picture or a data:image/ URL.")
-        if name in packers and not isinstance(new, str):
+        if name in packers and not isinstance(new, str | dict):  # or packed already
             new = "" if new is None else packers[name](new)
         packed[name] = new
     return packed

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from PIL import Image
 
 MAX_SIDE = 128  # codes along one side of a map
 MAX_CODES = 1 << 16  # a code travels as two bytes
+BIT_PARTS = 256  # bits of surprise travel as two bytes too, in so many parts of a bit
+UNKNOWN = MAX_CODES - 1  # what travels where they are not known
 
 
 class CodeMapError(ValueError):
@@ -124,6 +127,47 @@ def pack_codes(codes: NDArray[np.integer]) -> str:
             f"Codes must be from 0 to {MAX_CODES - 1}, not from {codes.min()} to {codes.max()}."
         )
     return base64.b64encode(codes.astype("<u2").tobytes()).decode()
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """How much each code of a map surprises a judge. It is laid over these very codes only.
+
+    codes: integers (rows, cols) in 0..65535. bits: floats (rows, cols) from 0, not a number where
+    they are still to be computed. judge: that of the `CodeMap`, when they were asked for; name: the
+    same for the visitor to read. top: bits from which on the last colour stands, above 0.
+    """
+
+    codes: NDArray[np.integer]
+    bits: NDArray[np.floating]
+    judge: str
+    name: str
+    top: float
+
+
+def pack_heat(heat: Heat) -> dict[str, Any]:
+    """A heat map as it travels: two bytes a code for its bits, the low byte first.
+
+    Raises:
+        CodeMapError: bits that are negative or of another shape than the codes, no top.
+    """
+    bits = np.asarray(heat.bits, np.float64)
+    if bits.shape != np.shape(heat.codes) or (bits < 0).any():
+        raise CodeMapError(
+            f"The bits of a map of codes {np.shape(heat.codes)} have its shape "
+            f"and are 0 or more, not {bits.shape} from {np.nanmin(bits)}."
+        )
+    if not 0 < heat.top < np.inf:
+        raise CodeMapError(f"The scale of a heat map must end above 0 bits, not at {heat.top}.")
+    parts = np.rint(np.minimum(BIT_PARTS * bits, UNKNOWN - 1))
+    packed = np.where(np.isnan(parts), UNKNOWN, parts).astype("<u2")
+    return {
+        "codes": pack_codes(heat.codes),
+        "bits": base64.b64encode(packed.tobytes()).decode(),
+        "judge": heat.judge,
+        "name": heat.name,
+        "top": float(heat.top),
+    }
 
 
 def pack_palette(palette: NDArray[np.uint8]) -> str:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.media import get_image
 
 from demo.codemap import CodeMap
-from demo.editor import Editor, EditParts, guarded
-from demo.jobs import MAX_SEED, MAX_VARIATIONS, Description, Settings, StudioVerbs
+from demo.drawing import ERROR_LIMIT, error_colours
+from demo.edit_view import EditParts
+from demo.editor import Editor, guarded
+from demo.jobs import StudioVerbs
 from demo.picture_input import PictureInput
+from demo.surprise import Surprise
+from demo.tabs import edit_settings
 from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
 
@@ -45,14 +50,19 @@ def build(studio: StudioVerbs, session: gr.State) -> None:
                         api_visibility="private",
                         elem_id="examples",
                     )
-            canvas = CodeMap(text=CATALOGUES, palette=about.palette, elem_id="canvas")
+            canvas = CodeMap(
+                text=CATALOGUES,
+                palette=about.palette,
+                heat_palette=error_colours(np.linspace(0, ERROR_LIMIT, 64)),
+                elem_id="canvas",
+            )
             with gr.Row(elem_classes="actions"):
                 undo = gr.Button(_("undo"), **_SMALL, elem_id="undo")
                 redo = gr.Button(_("redo"), **_SMALL, elem_id="redo")
                 download = gr.Button(_("download"), **_SMALL, elem_id="download")
             file = gr.DownloadButton(visible="hidden")
         with gr.Column(scale=2, min_width=320):
-            inputs = _settings(about)
+            inputs, quality_note = edit_settings.build(about)
             with gr.Column(elem_id="bar"):
                 with gr.Row(elem_classes="actions"):
                     resample = gr.Button(
@@ -91,129 +101,21 @@ def build(studio: StudioVerbs, session: gr.State) -> None:
                 )
 
     parts = EditParts(
-        session, canvas, status, inputs["seed"], resample, stop, result, decision, gallery, slider,
-        undo, redo, download, file,
+        session, canvas, status, inputs["seed"], quality_note, resample, stop, result, decision,
+        gallery, slider, undo, redo, download, file,
     )  # fmt: skip
-    _wire(Editor(studio, parts), picture, list(inputs.values()), keep, discard)
-
-
-def _class_name(label: str) -> Any:
-    """A class in the visitor's language where the catalogue has it, else as the prior calls it."""
-    key = "class_" + label.replace(" ", "_")
-    return _(key) if key in CATALOGUES["en"] else label
-
-
-def _settings(about: Description) -> dict[str, gr.components.Component]:
-    """The controls of a job, in the order of `Editor.resample`'s parameters."""
-    with gr.Group():
-        mode = gr.Radio(
-            [(_("mode_vary"), "vary"), (_("mode_remove"), "remove")],
-            value="vary",
-            label=_("mode_label"),
-            info=_("mode_info"),
-            elem_id="mode",
-        )
-        label = gr.Dropdown(
-            [(_("label_none"), ""), *((_class_name(name), name) for name in about.labels)],
-            value="",
-            label=_("label_label"),
-            info=_("label_info"),
-            visible=bool(about.labels),
-            elem_id="label",
-        )
-        variations = gr.Slider(
-            1,
-            MAX_VARIATIONS,
-            value=1,
-            step=1,
-            label=_("variations_label"),
-            info=_("variations_info"),
-            buttons=[],
-            elem_id="variations",
-        )
-    with gr.Accordion(_("more_label"), open=False, elem_id="more"):
-        steps = gr.Radio(
-            [(_("quality_quick"), 6), (_("quality_balanced"), 12), (_("quality_careful"), 32)],
-            value=12,
-            label=_("quality_label"),
-            info=_("quality_info"),
-            elem_id="quality",
-        )
-        with gr.Row():
-            seed = gr.Number(
-                0,
-                precision=0,
-                minimum=0,
-                maximum=MAX_SEED,
-                label=_("seed_label"),
-                info=_("seed_info"),
-                elem_id="seed",
-                min_width=140,
-            )
-            random_seed = gr.Checkbox(
-                True, label=_("random_label"), elem_id="random", min_width=120
-            )
-        prior = gr.Dropdown(
-            [(_(f"prior_{name}"), name) for name in about.priors],
-            value=about.priors[0],
-            label=_("prior_label"),
-            info=_("prior_info"),
-            elem_id="prior",
-        )
-        temperature = gr.Slider(
-            0.3,
-            2.0,
-            value=Settings.temperature,
-            step=0.05,
-            label=_("temperature_label"),
-            info=_("temperature_info"),
-            elem_id="temperature",
-        )
-        top_k = gr.Slider(
-            0,
-            about.num_codes,
-            value=0,
-            step=1,
-            label=_("top_k_label"),
-            info=_("top_k_info"),
-            elem_id="top-k",
-        )
-        top_p = gr.Slider(
-            0.1,
-            1.0,
-            value=1.0,
-            step=0.01,
-            label=_("top_p_label"),
-            info=_("top_p_info"),
-            elem_id="top-p",
-        )
-        guidance = gr.Slider(
-            1.0,
-            8.0,
-            value=2.0,
-            step=0.5,
-            label=_("guidance_label"),
-            info=_("guidance_info"),
-            visible=bool(about.labels),
-            elem_id="guidance",
-        )
-    return {
-        "prior": prior,
-        "mode": mode,
-        "variations": variations,
-        "seed": seed,
-        "random_seed": random_seed,
-        "label": label,
-        "guidance": guidance,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "steps": steps,
-    }
+    kept = gr.State(None, time_to_live=session.time_to_live)
+    surprise = Surprise(studio, canvas, kept)
+    _wire(Editor(studio, parts), surprise, picture, inputs, keep, discard)
 
 
 def _wire(
-    editor: Editor, picture: PictureInput, settings: list[Any], keep: gr.Button, discard: gr.Button
+    editor: Editor,
+    surprise: Surprise,
+    picture: PictureInput,
+    inputs: dict[str, gr.components.Component],
+    keep: gr.Button,
+    discard: gr.Button,
 ) -> None:
     parts = editor.parts
     everything = [
@@ -223,6 +125,21 @@ def _wire(
     ]  # fmt: skip
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
+    # Without triggers: when the page loads, and at every change.
+    prior, label = inputs["prior"], inputs["label"]
+    at_once: dict[str, Any] = {"queue": False, **quiet}
+    gr.on(None, editor.explain, [prior, inputs["quality"]], parts.quality_note, **at_once)
+    gr.on(None, surprise.judge, [prior, label], parts.canvas, **at_once)
+    looking = parts.canvas.ask(
+        surprise.show,
+        [parts.session, surprise.kept, prior, label],
+        [parts.canvas, surprise.kept],
+        trigger_mode="multiple",  # the last one ends those before
+        concurrency_id="surprise",
+        concurrency_limit=4,  # they take turns at the models
+        **quiet,
+    )
+
     # Others may be at work: until its turn comes, a job can be seen to wait, and be stopped.
     job = parts.resample.click(
         editor.wait,
@@ -231,20 +148,21 @@ def _wire(
         validator=editor.ready,
         trigger_mode="once",
         concurrency_limit=None,
+        cancels=looking,  # there will soon be other codes
         **quiet,
     ).success(
         editor.resample,
-        [parts.session, parts.canvas, *settings],
+        [parts.session, parts.canvas, *inputs.values()],
         everything,
         concurrency_id="resample",
         concurrency_limit=1,
         **quiet,
     )
-    job.failure(editor.stopped, parts.session, everything, queue=False, **quiet)
+    job.failure(editor.stopped, parts.session, everything, **at_once)
     # The session is read and written by one action at a time: whatever replaces it first ends the
     # job. In a step of its own, because an event that has a function cancels only after it.
-    end: dict[str, Any] = {"fn": None, "cancels": job, "queue": False, **quiet}
-    parts.stop.click(**end).then(editor.stopped, parts.session, everything, queue=False, **quiet)
+    end: dict[str, Any] = {"fn": None, "cancels": job, **at_once}
+    parts.stop.click(**end).then(editor.stopped, parts.session, everything, **at_once)
     picture.change(**end).then(
         guarded(editor.open),
         picture,
@@ -260,7 +178,7 @@ def _wire(
         (parts.redo.click, editor.redo),
         (parts.gallery.select, editor.choose),
     ):
-        trigger(guarded(action), parts.session, everything, queue=False, **quiet)
+        trigger(guarded(action), parts.session, everything, **at_once)
 
     parts.download.click(
         guarded(editor.save),

@@ -64,7 +64,7 @@ class MapView {
     return this.above.createPattern(tile, "repeat");
   }
 
-  drawBase({ image, codes, palette }, view) {
+  drawBase({ image, codes, palette, heat, heatPalette }, view) {
     const { below, width, height } = this;
     below.clearRect(0, 0, width, height);
     if (image && (view !== "codes" || !codes)) {
@@ -72,22 +72,38 @@ class MapView {
       below.imageSmoothingEnabled = true;
       below.drawImage(image, 0, 0, width, height);
     }
-    if (codes && (view !== "picture" || !image)) {
-      below.globalAlpha = view === "both" && image ? 0.55 : 1;
-      below.imageSmoothingEnabled = false;
-      below.drawImage(this.codePicture(codes, palette), 0, 0, width, height);
-      below.globalAlpha = 1;
+    if (codes && (["codes", "both"].includes(view) || !image)) {
+      const colours = Array.from(codes, (code) => colourOf(code, palette));
+      this.drawCells(colours, view === "both" && image ? 0.55 : 1);
+    }
+    if (heat && view === "surprise") {
+      this.drainColour(); // or the picture's would be taken for the heat's
+      const colours = Array.from(heat.bits, (bits) => (isNaN(bits) ? null : heatColour(bits, heat.top, heatPalette)));
+      this.drawCells(colours, 0.7);
     }
     if (this.cell >= 5) this.drawGrid(below);
   }
 
-  codePicture(codes, palette) {
-    const { rows, cols } = this;
+  // Leaves what is there in greys.
+  drainColour() {
+    const { below, width, height } = this;
+    below.globalCompositeOperation = "saturation";
+    below.fillStyle = "#808080";
+    below.fillRect(0, 0, width, height);
+    below.globalCompositeOperation = "source-over";
+  }
+
+  // One colour a cell, or null for none, over what is there.
+  drawCells(colours, opacity) {
+    const { below, rows, cols } = this;
     const picture = new ImageData(cols, rows);
-    codes.forEach((code, i) => picture.data.set([...colourOf(code, palette), 255], 4 * i));
+    colours.forEach((colour, i) => colour && picture.data.set([...colour, 255], 4 * i));
     const canvas = Object.assign(document.createElement("canvas"), { width: cols, height: rows });
     canvas.getContext("2d").putImageData(picture, 0, 0);
-    return canvas;
+    below.globalAlpha = opacity;
+    below.imageSmoothingEnabled = false;
+    below.drawImage(canvas, 0, 0, this.width, this.height);
+    below.globalAlpha = 1;
   }
 
   // A dark and a light hairline side by side: one of the two shows on any picture.

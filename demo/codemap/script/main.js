@@ -7,6 +7,7 @@ root.addEventListener("click", (event) => {
   if (look && able({ view: look })) {
     shownView = look;
     refresh({ base: true });
+    ask(true);
   }
 });
 slider.addEventListener("input", () => refresh());
@@ -42,14 +43,18 @@ function update() {
   if (first || replaced) adopt();
   else if (fresh && props.value) send();
   if (props.view !== known.view) shownView = props.view;
-  known = { rows, cols, picture_id, view: props.view, image: props.image };
+  if (shownView === "surprise" && known.heat && !props.heat) shownView = "picture";
+  known = { rows, cols, picture_id, view: props.view, image: props.image, heat: props.heat };
   load({
     ...sized(props),
     url: props.image,
     codes: unpackCodes(props.codes, rows * cols),
     remaining: unpackMask(props.remaining, rows * cols),
     palette: bytesOf(props.palette),
+    heat: heatOf(props, rows * cols),
+    heatPalette: bytesOf(props.heat_palette),
   });
+  ask();
 }
 
 // The server has set the value: a step of the history like any other.
@@ -83,7 +88,10 @@ async function load(next) {
 }
 
 watch(
-  ["value", "rows", "cols", "codes", "image", "remaining", "palette", "picture_id", "view", "disabled"],
+  [
+    ...["value", "rows", "cols", "codes", "image", "remaining", "palette"],
+    ...["heat", "heat_palette", "judge", "picture_id", "view", "disabled"],
+  ],
   update,
 );
 new ResizeObserver(() => refresh()).observe(find(".codemap-space"));

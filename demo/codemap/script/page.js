@@ -53,6 +53,7 @@ function render(now) {
   find(".codemap-empty").hidden = shown;
   renderControls(shown);
   renderStatus(shown);
+  renderLegend(shown);
   const room = find(".codemap-space").clientWidth;
   if (!shown || room === 0) return; // zero in a tab that is not open
   if (view.fit(frame.rows, frame.cols, room)) due.base = true;
@@ -78,6 +79,7 @@ function renderControls(shown) {
     const { tool: name, view: look } = button.dataset;
     if (name) button.setAttribute("aria-pressed", String(name === tool));
     if (look) button.setAttribute("aria-pressed", String(look === shownView));
+    if (look === "surprise") button.hidden = !props.heat_palette;
     // Not the disabled property: that would take the focus from a button under the visitor's finger.
     button.setAttribute("aria-disabled", String(!shown || !able(button.dataset)));
   }
@@ -104,19 +106,29 @@ function renderStatus(shown) {
   find(".codemap-cell").classList.toggle("codemap-present", Boolean(cell));
   if (!cell) return;
   find(".codemap-cell span").textContent = cellText(cell);
-  const code = codeAt(cell);
-  find(".codemap-swatch").style.background = code === null ? "" : `rgb(${[...colourOf(code, frame.palette)]})`;
+  const colour = cellColour(cell);
+  find(".codemap-swatch").style.background = colour ? `rgb(${[...colour]})` : "";
+}
+
+// The colour in which a cell is on the map.
+function cellColour(cell) {
+  const bits = bitsAt(cell);
+  if (!isNaN(bits)) return heatColour(bits, frame.heat.top, frame.heatPalette);
+  return codeAt(cell) === null ? null : colourOf(codeAt(cell), frame.palette);
 }
 
 const countText = () => say("count", { count: countOf(region.cells), total: region.cells.length });
 
 function cellText(cell) {
+  const bits = bitsAt(cell);
+  if (!isNaN(bits)) return say("cell_bits", { ...cell, code: codeAt(cell), bits: bits.toFixed(1) });
   return say(codeAt(cell) === null ? "cell" : "cell_code", { ...cell, code: codeAt(cell) });
 }
 
 function note() {
   if (frame.remaining) return say("remaining", { count: countOf(frame.remaining) });
   if (props.disabled) return say("locked");
+  if (heatNote()) return heatNote();
   if (tool === "inspect" && picked && frame.codes) {
     const { code } = picked;
     return say("same_code", { code, count: frame.codes.filter((one) => one === code).length });

@@ -1,0 +1,104 @@
+"""The view "Surprise" of the Edit tab: what every code costs under the chosen prior, in bits.
+
+It takes seconds to minutes, so the bits go to the canvas as they come, and what is complete is kept
+until there are other codes on the canvas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from demo.codemap import CodeMap, Heat
+from demo.edit_view import Updates, class_of, prior_name
+from demo.editor import SIDE_BY_SIDE, expected, unexpected
+from demo.jobs import Refusal, StudioVerbs
+from demo.session import Session
+from demo.text import language_of
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The bits `(h, w)` of the codes `(h, w)` under everyone who was asked."""
+
+    codes: np.ndarray
+    bits: Mapping[str, np.ndarray]  # by judge
+
+
+class Surprise:
+    """`kept` is the state in which a visitor's `Kept` is held."""
+
+    def __init__(self, studio: StudioVerbs, canvas: CodeMap, kept: gr.State) -> None:
+        self.studio = studio
+        self.canvas = canvas
+        self.kept = kept
+        self.about = studio.describe()
+        # What each visitor asked for last: it ends what was asked before.
+        self._last: dict[str | None, object] = {}
+
+    def judge(self, prior: Any, label: Any) -> Updates:
+        """The visitor has chosen another prior or label: bits by the last are shown no more."""
+        return {self.canvas: CodeMap.update(judge=self._name(prior, label))}
+
+    def show(
+        self,
+        session: Session | None,
+        kept: Kept | None,
+        prior: Any,
+        label: Any,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """Lay the bits of the codes on the canvas over them, while they come."""
+        if session is None:
+            return
+        codes = session.shown[1]
+        if kept is None or not np.array_equal(kept.codes, codes):
+            kept = Kept(codes, {})
+        judge = self._name(prior, label)
+        language = language_of(request)
+        name = prior_name(str(self._prior(prior)), language)
+        if label:
+            name = f"{name}, {class_of(str(label), language)}"
+
+        def heat(bits: np.ndarray) -> Updates:
+            return {self.canvas: CodeMap.update(heat=Heat(codes, bits, judge, name, self._top))}
+
+        if judge in kept.bits:
+            yield heat(kept.bits[judge])
+            return
+        visitor, turn = request.session_hash, object()
+        self._last[visitor] = turn
+        try:
+            with closing(self.studio.surprise(codes, self._prior(prior), label or None)) as job:
+                yield heat(np.full(codes.shape, np.nan, np.float32))
+                for bits in job:
+                    if self._last.get(visitor) is not turn:
+                        return
+                    yield heat(bits)
+            yield {self.kept: replace(kept, bits={**kept.bits, judge: bits})}
+        except Refusal as refusal:
+            raise expected(refusal, language) from None
+        except Exception:
+            yield {self.canvas: CodeMap.update(heat=None)}
+            raise unexpected("surprise", request) from None
+        finally:
+            if self._last.get(visitor) is turn:
+                del self._last[visitor]
+
+    @property
+    def _top(self) -> float:
+        """Bits of the last colour: 8 times less likely than a guess among all codes would be."""
+        return math.ceil(math.log2(self.about.num_codes)) + 3
+
+    def _prior(self, choice: Any) -> Any:
+        """Side by side it is the judge of what the priors make, if there is one."""
+        return choice if choice != SIDE_BY_SIDE else self.about.judge or self.about.priors[0]
+
+    def _name(self, prior: Any, label: Any) -> str:
+        return f"{self._prior(prior)}/{label or ''}"

@@ -1,0 +1,144 @@
+"""The controls of a job in the Edit tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from demo.editor import SIDE_BY_SIDE
+from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
+from demo.text import CATALOGUES
+from demo.text import INTERFACE as _
+
+# A message of the server, announced by screen readers when it changes.
+NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
+
+
+def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HTML]:
+    """The controls in the order of `Editor.resample`'s parameters, and the note on quality."""
+    with gr.Group():
+        mode = gr.Radio(
+            [(_("mode_vary"), "vary"), (_("mode_remove"), "remove")],
+            value="vary",
+            label=_("mode_label"),
+            info=_("mode_info"),
+            elem_id="mode",
+        )
+        several = len(about.priors) > 1
+        priors = [(_prior_name(name), name) for name in about.priors]
+        prior = gr.Radio(
+            [*priors, *([(_("prior_side_by_side"), SIDE_BY_SIDE)] if several else [])],
+            value=about.priors[0],
+            label=_("prior_label"),
+            info=_("prior_info"),
+            visible=several,
+            elem_id="prior",
+        )
+        quality = gr.Slider(
+            1,
+            len(QUALITIES),
+            value=BALANCED,
+            step=1,
+            label=_("quality_label"),
+            info=_("quality_info"),
+            buttons=[],
+            elem_id="quality",
+        )
+        note = gr.HTML(html_template=NOTE_TEMPLATE, elem_id="quality-note")
+        label = gr.Dropdown(
+            [(_("label_none"), ""), *((_class_name(name), name) for name in about.labels)],
+            value="",
+            label=_("label_label"),
+            info=_("label_info"),
+            visible=bool(about.labels),
+            elem_id="label",
+        )
+        variations = gr.Slider(
+            1,
+            MAX_VARIATIONS,
+            value=1,
+            step=1,
+            label=_("variations_label"),
+            info=_("variations_info"),
+            buttons=[],
+            elem_id="variations",
+        )
+    with gr.Accordion(_("more_label"), open=False, elem_id="more"):
+        with gr.Row():
+            seed = gr.Number(
+                0,
+                precision=0,
+                minimum=0,
+                maximum=MAX_SEED,
+                label=_("seed_label"),
+                info=_("seed_info"),
+                elem_id="seed",
+                min_width=140,
+            )
+            random_seed = gr.Checkbox(
+                True, label=_("random_label"), elem_id="random", min_width=120
+            )
+        temperature = gr.Slider(
+            0.3,
+            2.0,
+            value=Settings.temperature,
+            step=0.05,
+            label=_("temperature_label"),
+            info=_("temperature_info"),
+            elem_id="temperature",
+        )
+        top_k = gr.Slider(
+            0,
+            about.num_codes,
+            value=0,
+            step=1,
+            label=_("top_k_label"),
+            info=_("top_k_info"),
+            elem_id="top-k",
+        )
+        top_p = gr.Slider(
+            0.1,
+            1.0,
+            value=1.0,
+            step=0.01,
+            label=_("top_p_label"),
+            info=_("top_p_info"),
+            elem_id="top-p",
+        )
+        guidance = gr.Slider(
+            1.0,
+            8.0,
+            value=2.0,
+            step=0.5,
+            label=_("guidance_label"),
+            info=_("guidance_info"),
+            visible=bool(about.labels),
+            elem_id="guidance",
+        )
+    inputs = {
+        "prior": prior,
+        "mode": mode,
+        "quality": quality,
+        "variations": variations,
+        "seed": seed,
+        "random_seed": random_seed,
+        "label": label,
+        "guidance": guidance,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+    }
+    return inputs, note
+
+
+def _prior_name(name: str) -> Any:
+    """A prior in the visitor's language if there is a message for it, else as it is."""
+    key = f"prior_{name}"
+    return _(key) if key in CATALOGUES["en"] else name
+
+
+def _class_name(label: str) -> Any:
+    """A class, likewise."""
+    key = "class_" + label.replace(" ", "_")
+    return _(key) if key in CATALOGUES["en"] else label
