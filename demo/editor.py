@@ -23,7 +23,7 @@ from PIL import Image
 
 from demo.codemap import CodeMap, CodeMapError, read_mask
 from demo.jobs import MAX_SEED, Refusal, Settings, StudioVerbs
-from demo.session import Draft, Session
+from demo.session import Draft, Session, Snapshot
 from demo.text import language_of, say
 
 log = logging.getLogger(__name__)
@@ -100,13 +100,23 @@ class Editor:
         self.parts = parts
         self.stride = studio.describe().stride
 
-    def open(self, upload: Image.Image | None, request: gr.Request) -> Updates:
-        """A new picture, or none: a fresh session."""
+    def open(
+        self, upload: Image.Image | None, sent: Snapshot | None, request: gr.Request
+    ) -> Updates:
+        """A new picture, or none: a fresh session.
+
+        `sent` is what another tab sent here last: where the picture is that one, its codes are
+        taken as they are. Encoding the picture anew would give others.
+        """
         language = language_of(request)
         if upload is None:
             return {**self._show(None), **self._status(say(language, "status_start"))}
-        picture = self.studio.prepare(upload)
-        session = Session.of(np.asarray(upload), picture, self.studio.encode(picture))
+        if sent is not None and np.array_equal(np.asarray(upload), sent.picture):
+            picture, codes = sent.picture, sent.codes
+        else:
+            picture = self.studio.prepare(upload)
+            codes = self.studio.encode(picture)
+        session = Session.of(np.asarray(upload), picture, codes)
         rows, columns = session.current.codes.shape
         text = say(
             language,

@@ -7,6 +7,7 @@ the same shape, True where the visitor painted. `V` counts variations.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -18,6 +19,7 @@ MODES = ("vary", "remove")
 MAX_SEED = 2**32 - 1
 MAX_VARIATIONS = 8
 MAX_STEPS = 256
+MAX_PICTURES = 16  # generated at a time
 MAX_GUIDANCE = 20.0
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 
@@ -33,18 +35,22 @@ class Refusal(ValueError):
 
 def _number(name: str, value: Any, low: float, high: float) -> float:
     if not _is_number(value) or not low <= value <= high:
-        raise Refusal("error_number", name=name, low=f"{low:g}", high=f"{high:g}", got=repr(value))
+        raise Refusal(
+            "error_number", name=name, low=f"{low:g}", high=f"{high:g}", got=reprlib.repr(value)
+        )
     return float(value)
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:
     if not _is_number(value) or not low <= value <= high or value != int(value):
-        raise Refusal("error_whole", name=name, low=low, high=high, got=repr(value))
+        raise Refusal("error_whole", name=name, low=low, high=high, got=reprlib.repr(value))
     return int(value)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or math.isfinite(value)  # isfinite(10**400) raises
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise Refusal("error_choice", name="mode", got=repr(self.mode), known=", ".join(MODES))
+            raise Refusal(
+                "error_choice", name="mode", got=reprlib.repr(self.mode), known=", ".join(MODES)
+            )
         checked = {
             "variations": _whole("variations", self.variations, 1, MAX_VARIATIONS),
             "seed": _whole("seed", self.seed, 0, MAX_SEED),
@@ -87,6 +95,11 @@ class Settings:
         return tuple(self.seed + i for i in range(self.variations))
 
 
+def picture_count(value: Any) -> int:
+    """How many pictures to generate; raises `Refusal` if that is out of range."""
+    return _whole("count", value, 1, MAX_PICTURES)
+
+
 @dataclass(frozen=True)
 class Description:
     """What is loaded."""
@@ -98,6 +111,8 @@ class Description:
     labels: tuple[str, ...]
     device: str
     palette: np.ndarray  # (K, 3) uint8: the colour that stands for each code on the map
+    checkpoint: str = ""  # what codes belong to (`vq.weights.fingerprint`)
+    raster: tuple[str, ...] = ()  # those of the priors that go row by row: `steps` is not theirs
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +122,20 @@ class Step:
     codes: np.ndarray
     remaining: np.ndarray
     picture: np.ndarray
+    step: int  # from 1
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class CodeStep:
+    """The state of maps that are being filled: `codes` and `remaining` `(N, h, w)`.
+
+    `step` of `steps` is that of the maps at work; those after them are still to begin.
+    """
+
+    codes: np.ndarray
+    remaining: np.ndarray
+    at_work: range
     step: int  # from 1
     steps: int
 
@@ -160,6 +189,32 @@ class StudioVerbs(Protocol):
 
     def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """Decode `codes` `(V, h, w)` and lay them over `picture` where painted → `(V, H, W, 3)`."""
+        ...
+
+    def fill(
+        self, codes: np.ndarray, cells: np.ndarray, settings: Settings
+    ) -> Generator[CodeStep, None, None]:
+        """`resample` for codes that have no picture: every map of the step is at work."""
+        ...
+
+    def generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
+        """`count` whole maps at the prior's own size, a few at a time; map i has seed + i.
+
+        A map depends on its seed, never on `count`. Ends when closed. Raises `Refusal` at once.
+        """
+        ...
+
+    def surprise(
+        self, codes: np.ndarray, prior: str, label: str | None
+    ) -> Generator[np.ndarray, None, None]:
+        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
+
+        Ends when closed. Raises `Refusal` at once, not at a step.
+        """
+        ...
+
+    def reconstruct(self, picture: np.ndarray) -> Coded:
+        """The picture from its codes alone."""
         ...
 
     def compare(self, picture: np.ndarray) -> Comparison: ...

@@ -9,7 +9,7 @@ import gradio as gr
 
 from demo import api
 from demo.jobs import StudioVerbs
-from demo.tabs import compare, edit
+from demo.tabs import compare, edit, generate
 from demo.text import INTERFACE as _
 
 HERE = Path(__file__).parent
@@ -79,21 +79,24 @@ LAUNCH: dict[str, Any] = {
 
 def build(studio: StudioVerbs) -> gr.Blocks:
     """The whole app around `studio`, queue included; launch it with `LAUNCH`."""
-    with gr.Blocks(
+    with api.Blocks(
         title="Codebrush",
         analytics_enabled=False,
         delete_cache=(HOUR, TIME_TO_LIVE),
         fill_width=True,  # style.css says how wide
     ) as demo:
+        api.build(studio)  # first: Gradio also names the page's own events, after their functions
         session = gr.State(None, time_to_live=TIME_TO_LIVE)
+        sent = gr.State(None, time_to_live=TIME_TO_LIVE)  # to the Edit tab: see Editor.open
         with gr.Column(elem_id="header"):
             gr.Markdown("# Codebrush")
             gr.Markdown(_("tagline"))
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
-                edit.build(studio, session)
+                picture = edit.build(studio, session, sent)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
                 compare.build(studio, session, tabs, compare_tab)
-        api.build(studio)
+            with gr.Tab(_("tab_generate"), id="generate"):
+                generate.build(studio, sent, picture, tabs)
     demo.queue(max_size=32)
     return demo

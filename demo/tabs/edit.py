@@ -11,7 +11,7 @@ from demo.codemap import CodeMap
 from demo.editor import Editor, EditParts, guarded
 from demo.jobs import MAX_SEED, MAX_VARIATIONS, Description, Settings, StudioVerbs
 from demo.picture_input import PictureInput
-from demo.text import CATALOGUES
+from demo.text import CATALOGUES, class_name
 from demo.text import INTERFACE as _
 
 # Photographs that come with Gradio, so that there is something to try without a network.
@@ -23,8 +23,11 @@ STATUS_TEMPLATE = '<p role="status" aria-live="polite">${value}</p>'
 _SMALL: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
 
 
-def build(studio: StudioVerbs, session: gr.State) -> None:
-    """Lay the tab out in the current context and wire it to an `Editor`."""
+def build(studio: StudioVerbs, session: gr.State, sent: gr.State) -> PictureInput:
+    """Lay the tab out in the current context and wire it to an `Editor`.
+
+    Returns where a picture comes in. Another tab may put one there, its codes in `sent`.
+    """
     about = studio.describe()
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=3, min_width=340):
@@ -94,13 +97,8 @@ def build(studio: StudioVerbs, session: gr.State) -> None:
         session, canvas, status, inputs["seed"], resample, stop, result, decision, gallery, slider,
         undo, redo, download, file,
     )  # fmt: skip
-    _wire(Editor(studio, parts), picture, list(inputs.values()), keep, discard)
-
-
-def _class_name(label: str) -> Any:
-    """A class in the visitor's language where the catalogue has it, else as the prior calls it."""
-    key = "class_" + label.replace(" ", "_")
-    return _(key) if key in CATALOGUES["en"] else label
+    _wire(Editor(studio, parts), picture, sent, list(inputs.values()), keep, discard)
+    return picture
 
 
 def _settings(about: Description) -> dict[str, gr.components.Component]:
@@ -114,7 +112,7 @@ def _settings(about: Description) -> dict[str, gr.components.Component]:
             elem_id="mode",
         )
         label = gr.Dropdown(
-            [(_("label_none"), ""), *((_class_name(name), name) for name in about.labels)],
+            [(_("label_none"), ""), *((class_name(name), name) for name in about.labels)],
             value="",
             label=_("label_label"),
             info=_("label_info"),
@@ -213,7 +211,12 @@ def _settings(about: Description) -> dict[str, gr.components.Component]:
 
 
 def _wire(
-    editor: Editor, picture: PictureInput, settings: list[Any], keep: gr.Button, discard: gr.Button
+    editor: Editor,
+    picture: PictureInput,
+    sent: gr.State,
+    settings: list[Any],
+    keep: gr.Button,
+    discard: gr.Button,
 ) -> None:
     parts = editor.parts
     everything = [
@@ -247,7 +250,7 @@ def _wire(
     parts.stop.click(**end).then(editor.stopped, parts.session, everything, queue=False, **quiet)
     picture.change(**end).then(
         guarded(editor.open),
-        picture,
+        [picture, sent],
         everything,
         concurrency_id="open",
         concurrency_limit=2,
