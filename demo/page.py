@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ LAUNCH: dict[str, Any] = {
     "max_file_size": "20mb",
     "show_error": False,  # an unexpected error's text may hold paths
     "footer_links": ["api", "settings"],
+    # The endpoints as tools of a language model: where `pip install "gradio[mcp]"` was asked for.
+    "mcp_server": find_spec("mcp") is not None,
 }
 
 
