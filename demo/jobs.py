@@ -97,7 +97,7 @@ class Settings:
 
 def picture_count(value: Any) -> int:
     """How many pictures to generate; raises `Refusal` if that is out of range."""
-    return _whole("count", value, 1, MAX_PICTURES)
+    return _whole("n", value, 1, MAX_PICTURES)
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ def with_code(code: Any) -> dict[str, Any]:
         ("/resample", {"codes": CODES, "hole": HOLE, "label": "moon"}, "Known: castle, forest"),
         ("/score", {"codes": CODES, "prior": {}}, "prior {} is not known"),
         ("/score", {"codes": CODES, "label": 3}, "label 3 is not known"),
-        ("/generate", {"n": 0}, "count must be a whole number from 1 to 16, not 0"),
+        ("/generate", {"n": 0}, "n must be a whole number from 1 to 16, not 0"),
         ("/generate", {"n": 10**6}, "from 1 to 16, not 1000000"),
         ("/generate", {"n": 2.5}, "not 2.5"),
         ("/generate", {"steps": 257}, "steps must be a whole number from 1 to 256"),

@@ -75,6 +75,7 @@ def build(studio: StudioVerbs, sent: gr.State, picture: PictureInput, tabs: gr.T
     _wire(sampler, list(inputs.values()))
 
     def hand_over(generated: Generated | None, chosen: int | None, request: gr.Request) -> Updates:
+        # Sent once more, what is there already is no new picture: its edits stay.
         picked = sampler.pick(generated, chosen, request)
         return {sent: picked, picture: picked.picture, tabs: gr.Tabs(selected="edit")}
 
