@@ -42,7 +42,7 @@ def build(studio: StudioVerbs, sent: gr.State, picture: PictureInput, tabs: gr.T
                 )
                 caption = gr.HTML(html_template=STATUS_TEMPLATE, elem_id="generate-caption")
                 off: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
-                with gr.Row(elem_classes="actions"):
+                with gr.Row(elem_classes="actions", equal_height=True):
                     send = gr.Button(_("generate_send"), **off, elem_id="generate-send")
                     save = gr.Button(_("generate_save"), **off, elem_id="generate-save")
                     save_all = gr.Button(
