@@ -23,7 +23,7 @@ from PIL import Image
 from demo.codemap import CodeMap, CodeMapError, read_mask
 from demo.edit_view import EditParts, Updates, caption, prior_name
 from demo.jobs import MAX_SEED, Refusal, Settings, Step, StudioVerbs, quality_at
-from demo.session import Draft, Origin, Session
+from demo.session import Draft, Origin, Session, Snapshot
 from demo.text import language_of, say
 
 log = logging.getLogger(__name__)
@@ -91,14 +91,24 @@ class Editor:
         text = f"{say(language, f'quality_{chosen.name}')}. {' '.join(sentences)}"
         return {self.parts.quality_note: escape(text)}
 
-    def open(self, upload: Image.Image | None, request: gr.Request) -> Updates:
-        """A new picture, or none: a fresh session."""
+    def open(
+        self, upload: Image.Image | None, sent: Snapshot | None, request: gr.Request
+    ) -> Updates:
+        """A new picture, or none: a fresh session.
+
+        `sent` is what another tab sent here last: where the picture is that one, its codes are
+        taken as they are. Encoding the picture anew would give others.
+        """
         language = language_of(request)
         parts = self.parts
         if upload is None:
             return {**parts.shown(None, language), **parts.told(say(language, "status_start"))}
-        picture = self.studio.prepare(upload)
-        session = Session.of(np.asarray(upload), picture, self.studio.encode(picture))
+        if sent is not None and np.array_equal(np.asarray(upload), sent.picture):
+            picture, codes = sent.picture, sent.codes
+        else:
+            picture = self.studio.prepare(upload)
+            codes = self.studio.encode(picture)
+        session = Session.of(np.asarray(upload), picture, codes)
         rows, columns = session.current.codes.shape
         text = say(
             language,

@@ -7,6 +7,7 @@ the same shape, True where the visitor painted. `V` counts variations.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -19,6 +20,7 @@ MAX_SEED = 2**32 - 1
 MAX_VARIATIONS = 8
 MAX_STEPS = 256
 MAX_PARTICLES = 64
+MAX_PICTURES = 16  # generated at a time
 MAX_GUIDANCE = 20.0
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 
@@ -34,18 +36,22 @@ class Refusal(ValueError):
 
 def _number(name: str, value: Any, low: float, high: float) -> float:
     if not _is_number(value) or not low <= value <= high:
-        raise Refusal("error_number", name=name, low=f"{low:g}", high=f"{high:g}", got=repr(value))
+        raise Refusal(
+            "error_number", name=name, low=f"{low:g}", high=f"{high:g}", got=reprlib.repr(value)
+        )
     return float(value)
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:
     if not _is_number(value) or not low <= value <= high or value != int(value):
-        raise Refusal("error_whole", name=name, low=low, high=high, got=repr(value))
+        raise Refusal("error_whole", name=name, low=low, high=high, got=reprlib.repr(value))
     return int(value)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or math.isfinite(value)  # isfinite(10**400) raises
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise Refusal("error_choice", name="mode", got=repr(self.mode), known=", ".join(MODES))
+            raise Refusal(
+                "error_choice", name="mode", got=reprlib.repr(self.mode), known=", ".join(MODES)
+            )
         checked = {
             "variations": _whole("variations", self.variations, 1, MAX_VARIATIONS),
             "seed": _whole("seed", self.seed, 0, MAX_SEED),
@@ -88,6 +96,11 @@ class Settings:
     def seeds(self) -> tuple[int, ...]:
         """One seed a variation, so that any of them can be made again alone."""
         return tuple(self.seed + i for i in range(self.variations))
+
+
+def picture_count(value: Any) -> int:
+    """How many pictures to generate; raises `Refusal` if that is out of range."""
+    return _whole("n", value, 1, MAX_PICTURES)
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,7 @@ class Description:
     labels: tuple[str, ...]
     device: str
     palette: np.ndarray  # (K, 3) uint8: the colour that stands for each code on the map
+    checkpoint: str = ""  # what codes belong to (`vq.weights.fingerprint`)
     raster: tuple[str, ...] = ()  # those of the priors that go row by row: `steps` is not theirs
 
     @property
@@ -144,6 +158,20 @@ class Step:
     codes: np.ndarray
     remaining: np.ndarray
     picture: np.ndarray
+    step: int  # from 1
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class CodeStep:
+    """The state of maps that are being filled: `codes` and `remaining` `(N, h, w)`.
+
+    `step` of `steps` is that of the maps at work; those after them are still to begin.
+    """
+
+    codes: np.ndarray
+    remaining: np.ndarray
+    at_work: range
     step: int  # from 1
     steps: int
 
@@ -199,6 +227,19 @@ class StudioVerbs(Protocol):
         """Decode `codes` `(V, h, w)` and lay them over `picture` where painted → `(V, H, W, 3)`."""
         ...
 
+    def fill(
+        self, codes: np.ndarray, cells: np.ndarray, settings: Settings
+    ) -> Generator[CodeStep, None, None]:
+        """`resample` for codes that have no picture: every map of the step is at work."""
+        ...
+
+    def generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
+        """`count` whole maps at the prior's own size, a few at a time; map i has seed + i.
+
+        A map depends on its seed, never on `count`. Ends when closed. Raises `Refusal` at once.
+        """
+        ...
+
     def surprise(
         self, codes: np.ndarray, prior: str, label: str | None
     ) -> Generator[np.ndarray, None, None]:
@@ -216,6 +257,10 @@ class StudioVerbs(Protocol):
         that the cells have a say in, so that a difference between two maps is exactly that of
         their log-likelihoods.
         """
+        ...
+
+    def reconstruct(self, picture: np.ndarray) -> Coded:
+        """The picture from its codes alone."""
         ...
 
     def compare(self, picture: np.ndarray) -> Comparison: ...

@@ -1,10 +1,11 @@
 // What the page does in the browser beside Gradio: keys, pictures pasted or dropped anywhere, and care for unsaved work.
 
-// Ctrl+Enter (Cmd+Enter) presses Resample.
+// Ctrl+Enter (Cmd+Enter) presses Resample, or Generate in that tab.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
-  const button = document.querySelector("#resample");
-  if (!button || button.disabled || button.offsetParent === null) return;
+  const buttons = [...document.querySelectorAll("#resample, #generate")];
+  const button = buttons.find((one) => one.offsetParent !== null);
+  if (!button || button.disabled) return;
   event.preventDefault();
   // A number field gives its value when it loses the focus.
   if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur();

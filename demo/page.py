@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import gradio as gr
 
 from demo import api
 from demo.jobs import StudioVerbs
-from demo.tabs import compare, edit
+from demo.tabs import compare, edit, generate
 from demo.text import INTERFACE as _
 
 HERE = Path(__file__).parent
@@ -74,26 +75,31 @@ LAUNCH: dict[str, Any] = {
     "max_file_size": "20mb",
     "show_error": False,  # an unexpected error's text may hold paths
     "footer_links": ["api", "settings"],
+    # The endpoints as tools of a language model: where `pip install "gradio[mcp]"` was asked for.
+    "mcp_server": find_spec("mcp") is not None,
 }
 
 
 def build(studio: StudioVerbs) -> gr.Blocks:
     """The whole app around `studio`, queue included; launch it with `LAUNCH`."""
-    with gr.Blocks(
+    with api.Blocks(
         title="Codebrush",
         analytics_enabled=False,
         delete_cache=(HOUR, TIME_TO_LIVE),
         fill_width=True,  # style.css says how wide
     ) as demo:
+        api.build(studio)  # first: Gradio also names the page's own events, after their functions
         session = gr.State(None, time_to_live=TIME_TO_LIVE)
+        sent = gr.State(None, time_to_live=TIME_TO_LIVE)  # to the Edit tab: see Editor.open
         with gr.Column(elem_id="header"):
             gr.Markdown("# Codebrush")
             gr.Markdown(_("tagline"))
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
-                edit.build(studio, session)
+                picture = edit.build(studio, session, sent)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
                 compare.build(studio, session, tabs, compare_tab)
-        api.build(studio)
+            with gr.Tab(_("tab_generate"), id="generate"):
+                generate.build(studio, sent, picture, tabs)
     demo.queue(max_size=32)
     return demo

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,13 +22,15 @@ from PIL import Image
 
 from demo.codecs import encode_to_bytes
 from demo.drawing import code_palette
-from demo.jobs import Coded, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.priors import RasterPrior
 from vq.surprise import code_bits_steps, filling_bits
+from vq.weights import fingerprint
 
 LONGEST = 512  # pixels on the long side of the working picture
+TOGETHER = 4  # pictures generated at a time: the first are there early, and a step is soon over
 
 _Step = TypeVar("_Step")
 
@@ -58,6 +61,7 @@ class Studio:
         self._checkpoint = checkpoint
         self._turn = threading.Lock()
         self._name = name
+        self._id = fingerprint(self._autoencoder)
 
     @classmethod
     def load(
@@ -77,6 +81,7 @@ class Studio:
             labels=self._checkpoint.labels,
             device=self._device.type,
             palette=self._palette(),
+            checkpoint=self._id,
             raster=self._raster,
         )
 
@@ -105,17 +110,6 @@ class Studio:
         self._chosen(settings.prior, settings.label)
         return self._steps(picture, codes, cells, settings)
 
-    def _chosen(self, name: str, label: str | None) -> Any:
-        """The prior of that name, if it knows the label; raises `Refusal` otherwise."""
-        prior = self._priors.get(name)
-        if prior is None:
-            known = ", ".join(self._priors)
-            raise Refusal("error_choice", name="prior", got=repr(name), known=known)
-        if label is not None and label not in prior.config.labels:
-            known = ", ".join(prior.config.labels)
-            raise Refusal("error_choice", name="label", got=repr(label), known=known)
-        return prior
-
     def _steps(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
     ) -> Generator[Step, None, None]:
@@ -131,6 +125,51 @@ class Studio:
             filled, remaining = state["codes"], state["remaining"]
             preview = self.render(picture, filled[:1], cells & ~remaining[0])[0]
             yield Step(filled, remaining, preview, state["step"], state["steps"])
+
+    def fill(
+        self, codes: np.ndarray, cells: np.ndarray, settings: Settings
+    ) -> Generator[CodeStep, None, None]:
+        """`resample` for codes `(h, w)` that have no picture."""
+        self._chosen(settings.prior, settings.label)
+        return self._fill(codes, cells, settings.seeds, self._sampling(settings))
+
+    def generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
+        """`count` whole maps at the prior's own size, a few at a time; map i has seed + i."""
+        size = self._chosen(settings.prior, settings.label).config.map_size
+        # No code is known beforehand, so there is nothing for particles to lead up to.
+        sampling = {**self._sampling(settings), "particles": 1}
+        return self._generate(size, [settings.seed + i for i in range(count)], sampling)
+
+    def _generate(
+        self, size: tuple[int, int], seeds: Sequence[int], sampling: dict[str, Any]
+    ) -> Generator[CodeStep, None, None]:
+        codes = np.zeros((len(seeds), *size), np.int64)
+        remaining = np.ones(codes.shape, bool)
+        for first in range(0, len(seeds), TOGETHER):
+            at_work = range(first, min(first + TOGETHER, len(seeds)))
+            these = slice(first, at_work.stop)
+            for step in self._fill(codes[first], remaining[first], seeds[these], sampling):
+                codes[these], remaining[these] = step.codes, step.remaining
+                yield CodeStep(codes.copy(), remaining.copy(), at_work, step.step, step.steps)
+
+    def _fill(
+        self, codes: np.ndarray, cells: np.ndarray, seeds: Sequence[int], sampling: dict[str, Any]
+    ) -> Generator[CodeStep, None, None]:
+        region = inpainting.Region(codes.astype(np.int64), cells)
+        job = inpainting.region_steps(self._checkpoint, region, seeds=seeds, **sampling)
+        while (state := self._next(job)) is not None:
+            yield CodeStep(at_work=range(len(seeds)), **state)
+
+    def _chosen(self, name: str, label: str | None) -> Any:
+        """The prior of that name, if it knows the label; raises `Refusal` otherwise."""
+        prior = self._priors.get(name) if isinstance(name, str) else None
+        if prior is None:
+            known = ", ".join(self._priors)
+            raise Refusal("error_choice", name="prior", got=reprlib.repr(name), known=known)
+        if label is not None and label not in prior.config.labels:
+            known = ", ".join(prior.config.labels)
+            raise Refusal("error_choice", name="label", got=reprlib.repr(label), known=known)
+        return prior
 
     def _next(self, job: Iterator[_Step]) -> _Step | None:
         with self._turn:
@@ -201,20 +240,23 @@ class Studio:
     def _tensor(self, codes: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(codes.astype(np.int64)).to(self._device)
 
-    def compare(self, picture: np.ndarray) -> Comparison:
-        """The picture's reconstruction from codes, and JPEG and WebP files of as many bytes."""
-        codes = self.encode(picture)
-        decoded = self.decode(codes)
+    def reconstruct(self, picture: np.ndarray) -> Coded:
+        """The picture `(H, W, 3)` from its codes alone, before any entropy coding."""
+        decoded = self.decode(self.encode(picture))
         bits = rate_bits(self._autoencoder, *picture.shape[:2])
         size = picture.shape[1], picture.shape[0]
+        return Coded("codes", decoded, bits, *self._quality(picture, decoded), size)
+
+    def compare(self, picture: np.ndarray) -> Comparison:
+        """The picture's reconstruction from codes, and JPEG and WebP files of as many bytes."""
+        ours = self.reconstruct(picture)
         others = []
         for codec in ("jpeg", "webp"):
-            coded = encode_to_bytes(picture, math.ceil(bits / 8), codec)
+            coded = encode_to_bytes(picture, math.ceil(ours.bits / 8), codec)
             quality = self._quality(picture, coded.picture)
             others.append(
                 Coded(codec, coded.picture, 8.0 * coded.num_bytes, *quality, coded.size, coded.fits)
             )
-        ours = Coded("codes", decoded, bits, *self._quality(picture, decoded), size)
         return Comparison(picture, ours, tuple(others))
 
     def inpaint(

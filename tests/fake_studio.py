@@ -10,20 +10,25 @@ the second prior, and a quarter more with a label.
 from __future__ import annotations
 
 import math
+import reprlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import numpy as np
 from PIL import Image
 
 from demo.codecs import encode_to_bytes
-from demo.jobs import Coded, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
 
 STRIDE = 4
 LEVELS = 8
 LONGEST = 256
 PRIORS = ("masked", "pixelcnn")  # the second goes row by row
 PARTS = 4  # in which the bits of a map come
+MAP_SIZE = 16, 16  # of generated pictures
+TOGETHER = 4  # generated at a time
+CHECKPOINT = "0123456789ab"
+LABELS = ("castle", "forest")
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -45,10 +50,17 @@ class FakeStudio:
         self.asked: list[tuple[str, str | None]] = []  # whose bits, for which label
 
     def describe(self) -> Description:
-        labels = ("castle", "forest")
         raster = tuple(prior for prior in self.priors if prior == "pixelcnn")
         return Description(
-            "fake", LEVELS**3, STRIDE, self.priors, labels, "cpu", self.palette(), raster
+            name="fake",
+            num_codes=LEVELS**3,
+            stride=STRIDE,
+            priors=self.priors,
+            labels=LABELS,
+            device="cpu",
+            palette=self.palette(),
+            checkpoint=CHECKPOINT,
+            raster=raster,
         )
 
     def palette(self) -> np.ndarray:
@@ -73,14 +85,18 @@ class FakeStudio:
     def resample(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
     ) -> Generator[Step, None, None]:
-        self._check(settings.prior)
-        self.settings = settings
+        self._begin(settings)
         return self._steps(picture, codes, cells, settings)
 
-    def _check(self, prior: str) -> None:
-        if prior not in self.priors:
-            known = ", ".join(self.priors)
-            raise Refusal("error_choice", name="prior", got=repr(prior), known=known)
+    def _begin(self, settings: Settings) -> None:
+        self._check(settings.prior, settings.label)
+        self.settings = settings
+
+    def _check(self, prior: str, label: str | None) -> None:
+        for name, got, known in (("prior", prior, self.priors), ("label", label, (None, *LABELS))):
+            if got not in known:
+                names = ", ".join(filter(None, known))
+                raise Refusal("error_choice", name=name, got=reprlib.repr(got), known=names)
 
     def _steps(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
@@ -119,7 +135,7 @@ class FakeStudio:
     def surprise(
         self, codes: np.ndarray, prior: str, label: str | None
     ) -> Generator[np.ndarray, None, None]:
-        self._check(prior)
+        self._check(prior, label)
         self.asked.append((prior, label))
         return self._parts(self.bits(codes, prior, label))
 
@@ -141,14 +157,63 @@ class FakeStudio:
     def judge(self, codes: np.ndarray, cells: np.ndarray, label: str | None) -> np.ndarray:
         return np.array([self.bits(one, "pixelcnn", label)[cells].sum() for one in codes])
 
-    def compare(self, picture: np.ndarray) -> Comparison:
+    def fill(
+        self, codes: np.ndarray, cells: np.ndarray, settings: Settings
+    ) -> Generator[CodeStep, None, None]:
+        self._begin(settings)
+        return self._fill(codes, cells, settings.seeds, settings.steps)
+
+    def generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
+        self._begin(settings)
+        return self._generate(count, settings)
+
+    def _generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
+        codes, remaining = np.zeros((count, *MAP_SIZE), int), np.ones((count, *MAP_SIZE), bool)
+        for first in range(0, count, TOGETHER):
+            at_work = range(first, min(first + TOGETHER, count))
+            these = slice(at_work.start, at_work.stop)
+            seeds = [settings.seed + i for i in at_work]
+            for step in self._fill(codes[first], remaining[first], seeds, settings.steps):
+                codes[these], remaining[these] = step.codes, step.remaining
+                yield CodeStep(codes.copy(), remaining.copy(), at_work, step.step, step.steps)
+
+    def _fill(
+        self, codes: np.ndarray, cells: np.ndarray, seeds: Sequence[int], steps: int
+    ) -> Generator[CodeStep, None, None]:
+        """As `_steps`, without pictures; held and broken at the same step."""
+        filled = np.repeat(codes[None], len(seeds), 0)
+        left = np.repeat(cells[None], len(seeds), 0)
+        generators = [np.random.default_rng(seed) for seed in seeds]
+        self.closed_at_step = None
+        step = 0
+        try:
+            for step, part in enumerate(np.array_split(np.argwhere(cells), steps), start=1):
+                if step == self.fail_at_step:
+                    raise RuntimeError("secret detail of a broken model")
+                for one, generator in zip(filled, generators, strict=True):
+                    one[tuple(part.T)] = generator.integers(0, LEVELS**3, len(part))
+                left[:, part[:, 0], part[:, 1]] = False
+                state = CodeStep(filled.copy(), left.copy(), range(len(seeds)), step, steps)
+                yield state
+                while self.hold_at_step == step:
+                    time.sleep(0.1)
+                    yield state
+        except GeneratorExit:
+            self.closed_at_step = step
+            raise
+
+    def reconstruct(self, picture: np.ndarray) -> Coded:
         codes = self.encode(picture)
         decoded = self.decode(codes)
-        bits = codes.size * math.log2(LEVELS**3)
         size = picture.shape[1], picture.shape[0]
+        bits = codes.size * math.log2(LEVELS**3)
+        return Coded("codes", decoded, bits, psnr(picture, decoded), 0.9, size)
+
+    def compare(self, picture: np.ndarray) -> Comparison:
+        ours = self.reconstruct(picture)
         others = []
         for codec in ("jpeg", "webp"):
-            coded = encode_to_bytes(picture, math.ceil(bits / 8), codec)
+            coded = encode_to_bytes(picture, math.ceil(ours.bits / 8), codec)
             others.append(
                 Coded(
                     codec,
@@ -160,15 +225,12 @@ class FakeStudio:
                     coded.fits,
                 )
             )
-        return Comparison(
-            picture, Coded("codes", decoded, bits, psnr(picture, decoded), 0.9, size), tuple(others)
-        )
+        return Comparison(picture, ours, tuple(others))
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
     ) -> list[Image.Image]:
-        self._check(settings.prior)
-        self.settings = settings
+        self._begin(settings)
         colour = np.random.default_rng(settings.seed).integers(0, 256, 3, dtype=np.uint8)
         painted = np.where(mask[..., None], colour, np.asarray(picture))
         return [Image.fromarray(painted)] * settings.variations

@@ -88,6 +88,14 @@ def resample(page: Page, variations: int) -> None:
     page.locator("#keep").wait_for()
 
 
+def generate(page: Page) -> None:
+    page.locator("#generate").click()
+    page.locator("#generate-save-all").wait_for()
+    page.locator("#generate:not([disabled])").wait_for()
+    page.locator("#generate-gallery .grid-container button").nth(1).click()
+    page.locator("#generate-send:not([disabled])").wait_for()
+
+
 def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, language: str) -> None:
     """One visitor, from the empty page to the comparison."""
     page = open_at(browser, url, size, scheme, language)
@@ -113,6 +121,11 @@ def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, languag
     page.get_by_role("tab").nth(1).click()
     page.locator("#compare-table table").wait_for()
     shoot("4-compare")
+    page.get_by_role("tab").nth(2).click()
+    page.locator("#generate").wait_for()
+    shoot("5-generate-empty")
+    generate(page)
+    shoot("6-generated")
     page.context.close()
 
 

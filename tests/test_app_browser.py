@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.fake_studio import STRIDE, FakeStudio
+from tests.running_app import running_app
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -38,16 +39,8 @@ def studio() -> FakeStudio:
 
 @pytest.fixture(scope="module")
 def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-    from demo import page
-
-    demo = page.build(studio)
-    options = {**page.LAUNCH, "server_name": "127.0.0.1", "quiet": True}
-    _, address, _ = demo.launch(**options, prevent_thread_lock=True)
-    yield address
-    demo.close()
-    monkeypatch.undo()
+    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
@@ -391,12 +384,6 @@ def test_a_program_can_inpaint(
     for wrong, message in cases:
         with pytest.raises(Exception, match=re.escape(message)):
             inpaint(**wrong)
-
-
-def test_nothing_but_the_api_can_be_called_by_a_program(client: Client) -> None:
-    endpoints = client.view_api(return_format="dict", print_info=False)
-    assert list(endpoints["named_endpoints"]) == ["/inpaint"]
-    assert not endpoints["unnamed_endpoints"]
 
 
 def test_the_fake_studios_pictures_are_what_the_page_expects() -> None:

@@ -58,7 +58,7 @@ def editor(studio: FakeStudio) -> Editor:
 
 @pytest.fixture
 def session(editor: Editor) -> Session:
-    opened: Session = editor.open(Image.new("RGB", (64, 32), "teal"), ENGLISH)["session"]
+    opened: Session = editor.open(Image.new("RGB", (64, 32), "teal"), None, ENGLISH)["session"]
     return opened
 
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.tiny_checkpoint import photograph, tiny_checkpoint
-from vq.generation import picture_grid, sample_pictures
+from vq.generation import sample_pictures
 from vq.inpainting import decode, encode, inpaint, prepare, shrink
+from vq.pictures import picture_grid
 from vq.regions import dilate
 
 CHECKPOINT = tiny_checkpoint()

@@ -13,8 +13,9 @@ import yaml
 from vq.checkpoints import Checkpoint, load
 from vq.data import load_pictures
 from vq.evaluation import evaluate
-from vq.generation import picture_grid, sample_pictures
+from vq.generation import sample_pictures
 from vq.inpainting import TEMPERATURE
+from vq.pictures import picture_grid
 from vq.recipes import Recipe
 from vq.stages import find_dataset
 

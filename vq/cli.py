@@ -220,7 +220,8 @@ def _inpaint(args: argparse.Namespace) -> None:
 
 def _sample(args: argparse.Namespace) -> None:
     from vq.checkpoints import load
-    from vq.generation import picture_grid, sample_pictures
+    from vq.generation import sample_pictures
+    from vq.pictures import picture_grid
 
     if not 1 <= args.n <= 1024:
         raise ValueError(f"-n must be from 1 to 1024, not {args.n}")

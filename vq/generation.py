@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from vq.checkpoints import Checkpoint
 from vq.inpainting import decode
@@ -36,16 +34,3 @@ def sample_pictures(
         filled = resample(model, codes, hole, batch, **sampling)
         pictures.append(decode(checkpoint.autoencoder, filled.cpu().numpy()))
     return np.concatenate(pictures)
-
-
-def picture_grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:
-    """Pictures (N, H, W, 3) uint8 in rows on white; as square as can be by default."""
-    n, height, width, _ = pictures.shape
-    columns = columns or math.ceil(n**0.5)
-    rows = math.ceil(n / columns)
-    size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
-    grid = Image.new("RGB", size, "white")
-    for i, picture in enumerate(pictures):
-        row, column = divmod(i, columns)
-        grid.paste(Image.fromarray(picture), (column * (width + gap), row * (height + gap)))
-    return grid

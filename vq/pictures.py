@@ -20,6 +20,7 @@ What becomes of unusual pictures:
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import threading
@@ -301,3 +302,16 @@ def _greys(image: Image.Image, white: int, inverted: bool) -> Image.Image:
         levels = np.rint(band.astype(np.float64) * 255 / white).astype(np.uint8)
         greys.paste(Image.fromarray(~levels if inverted else levels), (0, top))
     return greys
+
+
+def picture_grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:
+    """Pictures (N, H, W, 3) uint8 in rows on white; as square as can be by default."""
+    n, height, width, _ = pictures.shape
+    columns = columns or math.ceil(n**0.5)
+    rows = math.ceil(n / columns)
+    size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
+    grid = Image.new("RGB", size, "white")
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, columns)
+        grid.paste(Image.fromarray(picture), (column * (width + gap), row * (height + gap)))
+    return grid

@@ -15,9 +15,10 @@ import torch
 from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint, load
 from vq.data import DataError, Pictures, join, load_pictures
-from vq.generation import picture_grid, sample_pictures
+from vq.generation import sample_pictures
 from vq.inpainting import decode, encode
 from vq.objectives import MaskedPriorObjective, PixelCNNObjective, VQVAEObjective
+from vq.pictures import picture_grid
 from vq.priors.masked import MaskedPrior
 from vq.priors.pixelcnn import PixelCNN
 from vq.recipes import Recipe

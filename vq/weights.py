@@ -8,6 +8,7 @@ kills the process. So the header is read here, with every number checked, and th
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import re
@@ -20,7 +21,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
-from torch import Tensor
+from torch import Tensor, nn
 
 from vq.atomic import write_file, write_json
 from vq.strict_files import CheckpointError, open_file, read_file, read_json
@@ -51,6 +52,15 @@ class StoredTensor:
     shape: tuple[int, ...]
     start: int
     length: int
+
+
+def fingerprint(module: nn.Module) -> str:
+    """12 hex digits of the SHA-256 of a module's tensors: what codes say they were made by."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def write_weights(

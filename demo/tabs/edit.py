@@ -28,8 +28,11 @@ STATUS_TEMPLATE = '<p role="status" aria-live="polite">${value}</p>'
 _SMALL: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
 
 
-def build(studio: StudioVerbs, session: gr.State) -> None:
-    """Lay the tab out in the current context and wire it to an `Editor`."""
+def build(studio: StudioVerbs, session: gr.State, sent: gr.State) -> PictureInput:
+    """Lay the tab out in the current context and wire it to an `Editor`.
+
+    Returns where a picture comes in. Another tab may put one there, its codes in `sent`.
+    """
     about = studio.describe()
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=3, min_width=340):
@@ -106,13 +109,15 @@ def build(studio: StudioVerbs, session: gr.State) -> None:
     )  # fmt: skip
     kept = gr.State(None, time_to_live=session.time_to_live)
     surprise = Surprise(studio, canvas, kept)
-    _wire(Editor(studio, parts), surprise, picture, inputs, keep, discard)
+    _wire(Editor(studio, parts), surprise, picture, sent, inputs, keep, discard)
+    return picture
 
 
 def _wire(
     editor: Editor,
     surprise: Surprise,
     picture: PictureInput,
+    sent: gr.State,
     inputs: dict[str, gr.components.Component],
     keep: gr.Button,
     discard: gr.Button,
@@ -165,7 +170,7 @@ def _wire(
     parts.stop.click(**end).then(editor.stopped, parts.session, everything, **at_once)
     picture.change(**end).then(
         guarded(editor.open),
-        picture,
+        [picture, sent],
         everything,
         concurrency_id="open",
         concurrency_limit=2,

@@ -8,8 +8,8 @@ import gradio as gr
 
 from demo.editor import SIDE_BY_SIDE
 from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
-from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
+from demo.text import CATALOGUES, class_name
 
 # A message of the server, announced by screen readers when it changes.
 NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
@@ -47,7 +47,7 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
         )
         note = gr.HTML(html_template=NOTE_TEMPLATE, elem_id="quality-note")
         label = gr.Dropdown(
-            [(_("label_none"), ""), *((_class_name(name), name) for name in about.labels)],
+            [(_("label_none"), ""), *((class_name(name), name) for name in about.labels)],
             value="",
             label=_("label_label"),
             info=_("label_info"),
@@ -136,9 +136,3 @@ def _prior_name(name: str) -> Any:
     """A prior in the visitor's language if there is a message for it, else as it is."""
     key = f"prior_{name}"
     return _(key) if key in CATALOGUES["en"] else name
-
-
-def _class_name(label: str) -> Any:
-    """A class, likewise."""
-    key = "class_" + label.replace(" ", "_")
-    return _(key) if key in CATALOGUES["en"] else label

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -23,6 +24,12 @@ INTERFACE = gr.I18n(**CATALOGUES)
 def say(language: str, key: str, **values: object) -> str:
     """The message `key` with its placeholders filled. Raises `KeyError` for an unknown key."""
     return CATALOGUES[language][key].format(**values)
+
+
+def class_name(label: str) -> Any:
+    """A prior's class in the visitor's language if there is a message for it, else as it is."""
+    key = "class_" + label.replace(" ", "_")
+    return INTERFACE(key) if key in CATALOGUES["en"] else label
 
 
 def language_of(request: gr.Request | None) -> str:

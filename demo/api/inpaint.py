@@ -1,25 +1,20 @@
-"""The app as an API: endpoints for programs, which no button of the page uses.
+"""The endpoint that does it all: a picture and a mask in, a picture out.
 
 No `from __future__ import annotations` here: Gradio reads an endpoint's return type as an object,
 not as a text.
 """
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import gradio as gr
-from gradio.processing_utils import save_pil_to_cache
-from gradio.utils import get_upload_folder
 
-from demo.editor import expected
+from demo.api.arguments import answering, png, read_upload, uploaded
 from demo.jobs import Refusal, Settings, StudioVerbs
-from demo.picture_input import uploaded_file
-from demo.text import language_of
-from vq.pictures import PictureError, read_mask, read_picture
+from vq.pictures import read_mask
 
 
 def build(studio: StudioVerbs) -> None:
-    """Add the endpoints to the Blocks in whose context this is called."""
+    """Add the endpoint to the Blocks in whose context this is called."""
 
     def inpaint(
         picture: gr.FileData,
@@ -48,7 +43,7 @@ def build(studio: StudioVerbs) -> None:
         settles codes all over the hole, as "masked". particles: 1 to 64, fillings tried side by
         side by one that goes row by row, as "pixelcnn". More of either is better and slower.
         """
-        try:
+        with answering(request):
             settings = Settings(
                 prior=prior,
                 mode=mode,
@@ -61,25 +56,11 @@ def build(studio: StudioVerbs) -> None:
                 steps=steps,
                 particles=particles,
             )
-            image = read_picture(_uploaded(picture, "picture"))
-            painted = read_mask(_uploaded(mask, "mask"), image.size)
+            image = read_upload(picture)
+            painted = read_mask(uploaded(mask, "mask"), image.size)
             if not painted.any():
                 raise Refusal("error_empty_mask")
             (result,) = studio.inpaint(image, painted, settings)
-        except Refusal as refusal:
-            raise expected(refusal, language_of(request)) from None
-        except PictureError as error:
-            refused = Refusal("error_refused", reason=error)
-            raise expected(refused, language_of(request)) from None
-        path = save_pil_to_cache(result, get_upload_folder(), "inpainted", "png")
-        return gr.FileData(path=path, orig_name="inpainted.png", mime_type="image/png")
+            return png(result, "inpainted")
 
     gr.api(inpaint, api_name="inpaint", concurrency_id="resample", concurrency_limit=1)
-
-
-def _uploaded(file: Any, name: str) -> Path:
-    """Where a file argument lies. Raises `Refusal` if it was not uploaded to this app."""
-    path = uploaded_file(file.get("path") if isinstance(file, dict) else None)
-    if path is None:
-        raise Refusal("error_file", name=name)
-    return path

@@ -1,0 +1,126 @@
+"""Endpoints of the priors: fill a hole in a code map, score one, make pictures.
+
+No `from __future__ import annotations` here: Gradio reads an endpoint's return type as an object,
+not as a text.
+"""
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from demo.api.arguments import answering, code_map, last_of, png, read_code_map, read_hole
+from demo.jobs import Settings, StudioVerbs, picture_count
+
+
+def build(studio: StudioVerbs) -> None:
+    """Add the endpoints to the Blocks in whose context this is called."""
+    about = studio.describe()
+    first = about.priors[0]
+
+    async def resample(
+        codes: dict,
+        hole: list[list[int]],
+        request: gr.Request,
+        prior: str = first,
+        seed: int = 0,
+        variations: int = 1,
+        label: str | None = None,
+        temperature: float = Settings.temperature,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        guidance: float = 1.0,
+        steps: int = 12,
+    ) -> list[dict[str, Any]]:
+        """Code maps in which a hole is filled from a prior, given the codes around it.
+
+        codes: a code map as /encode gives it, at most 128 rows and columns. hole: rows of 0 and 1
+        of the same size, 1 where to fill; all other codes stay. prior: one of /models. seed: 0 to
+        4294967295. variations: 1 to 8; number i has seed + i, and is what that seed gives alone.
+        label: one of the model's classes, or none. temperature: 0.05 to 5. top_k, top_p: draw among
+        the likeliest codes only. guidance: how hard to follow the label; 1 is as trained. steps: 1
+        to 256, for a prior of any order. Returns a code map for each variation, with its seed.
+        """
+        with answering(request):
+            known = read_code_map(codes, about)
+            cells = read_hole(hole, known.shape)
+            settings = Settings(
+                prior=prior,
+                variations=variations,
+                seed=seed,
+                label=label,
+                guidance=guidance,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                steps=steps,
+            )
+            filled = (await last_of(studio.fill(known, cells, settings))).codes
+            maps = zip(filled, settings.seeds, strict=True)
+            return [{**code_map(one, about), "seed": its} for one, its in maps]
+
+    async def generate(
+        request: gr.Request,
+        n: int = 4,
+        prior: str = first,
+        seed: int = 0,
+        label: str | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        guidance: float = 1.0,
+        steps: int = 32,
+    ) -> tuple[list[gr.FileData], list[dict[str, Any]]]:
+        """Pictures that a prior makes alone, as PNG, and their code maps.
+
+        n: 1 to 16; number i has seed + i, and is what that seed gives alone. prior: one of /models.
+        seed: 0 to 4294967295. label: one of the model's classes, or none. temperature: 0.05 to 5.
+        top_k, top_p: draw among the likeliest codes only. guidance: how hard to follow the label; 1
+        is as trained. steps: 1 to 256, for a prior of any order. Returns the files, and a code map
+        for each of them, with its seed.
+        """
+        with answering(request):
+            count = picture_count(n)
+            settings = Settings(
+                prior=prior,
+                seed=seed,
+                label=label,
+                guidance=guidance,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                steps=steps,
+            )
+            made = (await last_of(studio.generate(count, settings))).codes
+            seeds = [settings.seed + i for i in range(count)]
+            files = [
+                png(Image.fromarray(studio.decode(one)), f"generated-{its}")
+                for one, its in zip(made, seeds, strict=True)
+            ]
+            maps = zip(made, seeds, strict=True)
+            return files, [{**code_map(one, about), "seed": its} for one, its in maps]
+
+    async def score(
+        codes: dict, request: gr.Request, prior: str = first, label: str | None = None
+    ) -> dict[str, Any]:
+        """How much every code of a map surprises a prior: -log2 of its probability, in bits.
+
+        codes: a code map as /encode gives it, at most 128 rows and columns. prior: one of /models.
+        label: one of the model's classes, or none. Returns bits (rows of numbers), total (their
+        sum) and kind: "likelihood" under a prior in raster order, where each code is given those
+        before it, so that total is -log2 p of the map; else "pseudo-likelihood": each is given all
+        others.
+        """
+        with answering(request):
+            known = read_code_map(codes, about)
+            bits = await last_of(studio.surprise(known, prior, label))
+            return {
+                "bits": np.round(bits.astype(float), 4).tolist(),
+                "total": float(bits.astype(float).sum()),
+                "kind": "likelihood" if prior in about.raster else "pseudo-likelihood",
+            }
+
+    gr.api(resample, api_name="resample", concurrency_id="resample", concurrency_limit=1)
+    gr.api(generate, api_name="generate", concurrency_id="generate", concurrency_limit=1)
+    gr.api(score, api_name="score", concurrency_id="resample", concurrency_limit=1)

@@ -1,0 +1,27 @@
+"""The whole app around a studio, served on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from demo.jobs import StudioVerbs
+
+
+@contextmanager
+def running_app(studio: StudioVerbs, folder: Path, **options: Any) -> Iterator[str]:
+    """Its address, while it runs; `folder` is for its files, `options` are those of a launch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        from demo import page
+
+        demo = page.build(studio)
+        options = {**page.LAUNCH, "server_name": "127.0.0.1", "quiet": True, **options}
+        _, address, _ = demo.launch(**options, prevent_thread_lock=True)
+        yield address
+        demo.close()
