@@ -139,6 +139,17 @@ class Comparison:
         return 24 * self.original.shape[0] * self.original.shape[1]
 
 
+@dataclass(frozen=True, eq=False)
+class CodeBook:
+    """The codes themselves: `vectors` `(K, D)` float32, and a picture of each.
+
+    `patches` `(K, s, s, 3)`, s the stride: what a code decodes to among copies of itself.
+    """
+
+    vectors: np.ndarray
+    patches: np.ndarray
+
+
 class StudioVerbs(Protocol):
     """What the tabs need of a studio; `demo.studio.Studio` is the real one."""
 
@@ -163,6 +174,15 @@ class StudioVerbs(Protocol):
         ...
 
     def compare(self, picture: np.ndarray) -> Comparison: ...
+
+    def code_book(self) -> CodeBook: ...
+
+    def code_bits(self, codes: np.ndarray, prior: str) -> Generator[np.ndarray, None, None]:
+        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
+
+        Ends when closed. Raises `Refusal` at once for a prior that is not there.
+        """
+        ...
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,11 +21,15 @@ from PIL import Image
 
 from demo.codecs import encode_to_bytes
 from demo.drawing import code_palette
-from demo.jobs import Coded, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import CodeBook, Coded, Comparison, Description, Refusal, Settings, Step
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
+from vq.surprise import code_bits_steps
 
 LONGEST = 512  # pixels on the long side of the working picture
+PATCH_BATCH = 32  # codes of the code book that are decoded together
+
+_Step = TypeVar("_Step")
 
 
 def best_device() -> torch.device:
@@ -52,6 +56,8 @@ class Studio:
         }
         self._checkpoint = checkpoint
         self._turn = threading.Lock()
+        self._book: CodeBook | None = None
+        self._book_making = threading.Lock()
         self._name = name
 
     @classmethod
@@ -71,7 +77,7 @@ class Studio:
             priors=tuple(self._priors),
             labels=self._checkpoint.labels,
             device=self._device.type,
-            palette=self._palette(),
+            palette=code_palette(self._vectors()),
         )
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
@@ -96,15 +102,17 @@ class Studio:
 
         Raises `Refusal` for a prior or label that is not there, before anything is computed.
         """
-        prior = self._priors.get(settings.prior)
-        if prior is None:
-            known = ", ".join(self._priors)
-            raise Refusal("error_choice", name="prior", got=repr(settings.prior), known=known)
-        labels = prior.config.labels
+        labels = self._prior(settings.prior).config.labels
         if settings.label is not None and settings.label not in labels:
             known = ", ".join(labels)
             raise Refusal("error_choice", name="label", got=repr(settings.label), known=known)
         return self._steps(picture, codes, cells, settings)
+
+    def _prior(self, name: str) -> Any:
+        if name not in self._priors:
+            known = ", ".join(self._priors)
+            raise Refusal("error_choice", name="prior", got=repr(name), known=known)
+        return self._priors[name]
 
     def _steps(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
@@ -122,7 +130,7 @@ class Studio:
             preview = self.render(picture, filled[:1], cells & ~remaining[0])[0]
             yield Step(filled, remaining, preview, state["step"], state["steps"])
 
-    def _next(self, job: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    def _next(self, job: Iterator[_Step]) -> _Step | None:
         with self._turn:
             return next(job, None)
 
@@ -148,7 +156,7 @@ class Studio:
         if not cells.any():
             return result
         stride = self._checkpoint.stride
-        margin = self._autoencoder.config.decoder_blocks + 3
+        margin = self._reach
         rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
         top, bottom = max(0, rows[0] - margin), rows[-1] + 1 + margin
         left, right = max(0, columns[0] - margin), columns[-1] + 1 + margin
@@ -176,6 +184,18 @@ class Studio:
             )
         ours = Coded("codes", decoded, bits, *self._quality(picture, decoded), size)
         return Comparison(picture, ours, tuple(others))
+
+    def code_bits(self, codes: np.ndarray, prior: str) -> Generator[np.ndarray, None, None]:
+        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
+
+        Raises `Refusal` for a prior that is not there, before anything is computed.
+        """
+        return self._bits(self._prior(prior), torch.from_numpy(codes.astype(np.int64)))
+
+    def _bits(self, prior: Any, codes: torch.Tensor) -> Generator[np.ndarray, None, None]:
+        job = code_bits_steps(prior, codes.to(self._device))
+        while (bits := self._next(job)) is not None:
+            yield bits.float().cpu().numpy()
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
@@ -205,12 +225,38 @@ class Studio:
         except ValueError as error:
             raise Refusal("error_refused", reason=error) from None
 
-    def _palette(self) -> np.ndarray:
-        """A colour for each code `(K, 3)`, alike for codes whose vectors are alike."""
+    def code_book(self) -> CodeBook:
+        """Every code's vector and patch; computed once."""
+        with self._book_making:
+            if self._book is None:
+                every = np.arange(self._checkpoint.num_codes)
+                parts = np.array_split(every, -(-len(every) // PATCH_BATCH))
+                patches = [self._patches(part) for part in parts]
+                self._book = CodeBook(self._vectors(), np.concatenate(patches))
+        return self._book
+
+    def _patches(self, codes: np.ndarray) -> np.ndarray:
+        """Codes `(n,)` → what each decodes to `(n, s, s, 3)` where it sees but copies of itself."""
+        stride, margin = self._checkpoint.stride, self._reach
+        side = 2 * margin + 1
+        alone = np.broadcast_to(codes[:, None, None], (len(codes), side, side))
+        middle = np.s_[margin * stride : (margin + 1) * stride]
+        with self._turn:
+            decoded = inpainting.decode(self._autoencoder, alone.astype(np.int64))
+        return decoded[:, middle, middle]
+
+    def _vectors(self) -> np.ndarray:
+        """The code book `(K, D)` float32."""
         with torch.inference_mode():
             every = torch.arange(self._checkpoint.num_codes, device=self._device)
             vectors = self._autoencoder.quantizer.vectors(every[None, None])[0, :, 0].T
-        return code_palette(vectors.float().cpu().numpy())
+        result: np.ndarray = vectors.float().cpu().numpy()
+        return result
+
+    @property
+    def _reach(self) -> int:
+        """How many codes around a code the decoder looks at."""
+        return self._autoencoder.config.decoder_blocks + 3
 
     def _quality(self, original: np.ndarray, other: np.ndarray) -> tuple[float, float]:
         """(PSNR in dB, SSIM) of two pictures `(H, W, 3)` uint8."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -16,7 +17,6 @@ from vq.windows import windows
 BATCH = 8  # forward passes of an order-agnostic prior that are made together
 
 
-@torch.inference_mode()
 def code_bits(
     prior: OrderAgnosticPrior | RasterPrior,
     codes: Tensor,
@@ -38,6 +38,35 @@ def code_bits(
 
     Raises ValueError if a code, the label or `apart` is out of range.
     """
+    labels = _checked(prior, codes, label, apart)
+    if isinstance(prior, RasterPrior):
+        return _in_raster_order(prior, codes, labels)
+    maps = zip(codes, labels, strict=True)
+    return torch.stack([list(_one_left_out(prior, one, is_, apart))[-1] for one, is_ in maps])
+
+
+def code_bits_steps(
+    prior: OrderAgnosticPrior | RasterPrior,
+    codes: Tensor,
+    *,
+    label: str | None = None,
+    apart: int = 4,
+) -> Iterator[Tensor]:
+    """`code_bits` of one map (h, w) while it is computed: each time all so far, the rest NaN.
+
+    A raster-order prior has them all at once. Raises ValueError, at the first step, as `code_bits`.
+    """
+    labels = _checked(prior, codes[None], label, apart)
+    if isinstance(prior, RasterPrior):
+        yield _in_raster_order(prior, codes[None], labels)[0]
+    else:
+        yield from _one_left_out(prior, codes, labels[0], apart)
+
+
+def _checked(
+    prior: OrderAgnosticPrior | RasterPrior, codes: Tensor, label: str | None, apart: int
+) -> Tensor:
+    """The label of each map (B,) as the prior numbers it."""
     num_codes = prior.config.num_codes
     if codes.ndim != 3 or codes.dtype != torch.int64:
         raise ValueError(f"codes must be int64 (B, h, w), not {codes.dtype} {tuple(codes.shape)}")
@@ -45,18 +74,21 @@ def code_bits(
         raise ValueError(f"codes must be from 0 to {num_codes - 1}")
     if type(apart) is not int or apart < 1:
         raise ValueError(f"apart must be a whole number from 1, not {apart!r}")
-    labels = codes.new_full((len(codes),), label_index(prior.config, label))
-    if isinstance(prior, RasterPrior):
-        with fast(codes.device):
-            return prior.bits(codes, labels)
-    return torch.stack(
-        [_one_left_out(prior, one, label, apart) for one, label in zip(codes, labels, strict=True)]
-    )
+    return codes.new_full((len(codes),), label_index(prior.config, label))
 
 
-def _one_left_out(prior: OrderAgnosticPrior, codes: Tensor, label: Tensor, apart: int) -> Tensor:
-    """-log2 p (h, w) of each code of one map given all but those left out with it."""
-    result = torch.zeros(codes.shape, device=codes.device)
+@torch.inference_mode()
+def _in_raster_order(prior: RasterPrior, codes: Tensor, labels: Tensor) -> Tensor:
+    with fast(codes.device):
+        return prior.bits(codes, labels)
+
+
+@torch.inference_mode()
+def _one_left_out(
+    prior: OrderAgnosticPrior, codes: Tensor, label: Tensor, apart: int
+) -> Iterator[Tensor]:
+    """-log2 p (h, w) of each code of one map given all but those left out with it, NaN at first."""
+    result = torch.full(codes.shape, torch.nan, device=codes.device)
     size = prior.config.map_size
     for window in windows(np.ones(codes.shape, bool), size):
         # A map smaller than the prior's stands in the middle of what is otherwise unknown.
@@ -78,7 +110,7 @@ def _one_left_out(prior: OrderAgnosticPrior, codes: Tensor, label: Tensor, apart
             seen = tokens[place[:, 1], place[:, 2]]
             bits = F.cross_entropy(logits, seen, reduction="none") / math.log(2)
             result[place[:, 1] - top + window.top, place[:, 2] - left + window.left] = bits
-    return result
+            yield result.clone()
 
 
 def _lattices(cells: Tensor, apart: int) -> Tensor:
