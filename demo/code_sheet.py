@@ -43,7 +43,7 @@ def nearest_codes(vectors: ArrayLike, count: int = 8) -> Nearest:
         part = vectors[start : start + CHUNK]
         mine = np.arange(start, start + len(part))
         squared = squares[mine, None] + squares - 2 * part @ vectors.T
-        total += np.sqrt(squared.clip(0)).sum()
+        total += float(np.sqrt(squared.clip(0)).sum())
         squared[np.arange(len(part)), mine] = np.inf
         found = np.sort(np.argsort(squared, axis=1, kind="stable")[:, :count])
         # Rounding in the products must neither order equal distances nor make zero of small ones.

@@ -173,16 +173,18 @@ class StudioVerbs(Protocol):
         """Decode `codes` `(V, h, w)` and lay them over `picture` where painted → `(V, H, W, 3)`."""
         ...
 
+    def surprise(
+        self, codes: np.ndarray, prior: str, label: str | None
+    ) -> Generator[np.ndarray, None, None]:
+        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
+
+        Ends when closed. Raises `Refusal` at once, not at a step.
+        """
+        ...
+
     def compare(self, picture: np.ndarray) -> Comparison: ...
 
     def code_book(self) -> CodeBook: ...
-
-    def code_bits(self, codes: np.ndarray, prior: str) -> Generator[np.ndarray, None, None]:
-        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
-
-        Ends when closed. Raises `Refusal` at once for a prior that is not there.
-        """
-        ...
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

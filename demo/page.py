@@ -9,7 +9,7 @@ import gradio as gr
 
 from demo import api
 from demo.jobs import StudioVerbs
-from demo.tabs import compare, edit
+from demo.tabs import codes, compare, edit
 from demo.text import INTERFACE as _
 
 HERE = Path(__file__).parent
@@ -92,6 +92,8 @@ def build(studio: StudioVerbs) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
                 edit.build(studio, session)
+            with gr.Tab(_("tab_codes"), id="codes") as codes_tab:
+                codes.build(studio, session, tabs, codes_tab)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
                 compare.build(studio, session, tabs, compare_tab)
         api.build(studio)

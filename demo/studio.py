@@ -77,7 +77,7 @@ class Studio:
             priors=tuple(self._priors),
             labels=self._checkpoint.labels,
             device=self._device.type,
-            palette=code_palette(self._vectors()),
+            palette=self._palette(),
         )
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
@@ -102,17 +102,19 @@ class Studio:
 
         Raises `Refusal` for a prior or label that is not there, before anything is computed.
         """
-        labels = self._prior(settings.prior).config.labels
-        if settings.label is not None and settings.label not in labels:
-            known = ", ".join(labels)
-            raise Refusal("error_choice", name="label", got=repr(settings.label), known=known)
+        self._chosen(settings.prior, settings.label)
         return self._steps(picture, codes, cells, settings)
 
-    def _prior(self, name: str) -> Any:
-        if name not in self._priors:
+    def _chosen(self, name: str, label: str | None) -> Any:
+        """The prior of that name, if it knows the label; raises `Refusal` otherwise."""
+        prior = self._priors.get(name)
+        if prior is None:
             known = ", ".join(self._priors)
             raise Refusal("error_choice", name="prior", got=repr(name), known=known)
-        return self._priors[name]
+        if label is not None and label not in prior.config.labels:
+            known = ", ".join(prior.config.labels)
+            raise Refusal("error_choice", name="label", got=repr(label), known=known)
+        return prior
 
     def _steps(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
@@ -169,6 +171,23 @@ class Studio:
             )
         return result
 
+    def surprise(
+        self, codes: np.ndarray, prior: str, label: str | None
+    ) -> Generator[np.ndarray, None, None]:
+        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
+
+        Raises `Refusal` for a prior or label that is not there, before anything is computed.
+        """
+        model = self._chosen(prior, label)
+        return self._bits(code_bits_steps(model, self._tensor(codes), label=label))
+
+    def _bits(self, job: Iterator[torch.Tensor]) -> Generator[np.ndarray, None, None]:
+        while (bits := self._next(job)) is not None:
+            yield bits.cpu().numpy()
+
+    def _tensor(self, codes: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(codes.astype(np.int64)).to(self._device)
+
     def compare(self, picture: np.ndarray) -> Comparison:
         """The picture's reconstruction from codes, and JPEG and WebP files of as many bytes."""
         codes = self.encode(picture)
@@ -184,18 +203,6 @@ class Studio:
             )
         ours = Coded("codes", decoded, bits, *self._quality(picture, decoded), size)
         return Comparison(picture, ours, tuple(others))
-
-    def code_bits(self, codes: np.ndarray, prior: str) -> Generator[np.ndarray, None, None]:
-        """-log2 p of each code `(h, w)` float32, more of them each time; NaN where still unknown.
-
-        Raises `Refusal` for a prior that is not there, before anything is computed.
-        """
-        return self._bits(self._prior(prior), torch.from_numpy(codes.astype(np.int64)))
-
-    def _bits(self, prior: Any, codes: torch.Tensor) -> Generator[np.ndarray, None, None]:
-        job = code_bits_steps(prior, codes.to(self._device))
-        while (bits := self._next(job)) is not None:
-            yield bits.float().cpu().numpy()
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
@@ -244,6 +251,10 @@ class Studio:
         with self._turn:
             decoded = inpainting.decode(self._autoencoder, alone.astype(np.int64))
         return decoded[:, middle, middle]
+
+    def _palette(self) -> np.ndarray:
+        """A colour for each code `(K, 3)`, alike for codes whose vectors are alike."""
+        return code_palette(self._vectors())
 
     def _vectors(self) -> np.ndarray:
         """The code book `(K, D)` float32."""

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from demo.codecs import encode_to_bytes
-from demo.jobs import Coded, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import CodeBook, Coded, Comparison, Description, Refusal, Settings, Step
 
 STRIDE = 4
 LEVELS = 8
@@ -120,6 +120,27 @@ class FakeStudio:
         return Comparison(
             picture, Coded("codes", decoded, bits, psnr(picture, decoded), 0.9, size), tuple(others)
         )
+
+    def code_book(self) -> CodeBook:
+        colours = self.palette()
+        patches = colours[:, None, None].repeat(STRIDE, 1).repeat(STRIDE, 2)
+        return CodeBook(colours / np.float32(255), patches)
+
+    def surprise(
+        self, codes: np.ndarray, prior: str, label: str | None
+    ) -> Generator[np.ndarray, None, None]:
+        """As many bits as the code has ones, the upper half of the map first."""
+        if prior not in self.describe().priors:
+            raise Refusal("error_choice", name="prior", got=repr(prior), known="masked")
+        return self._bits(codes)
+
+    def _bits(self, codes: np.ndarray) -> Generator[np.ndarray, None, None]:
+        if self.fail_at_step is not None:
+            raise RuntimeError("secret detail of a broken model")
+        bits = np.bitwise_count(codes).astype(np.float32)
+        upper = np.arange(len(codes))[:, None] < len(codes) // 2
+        yield np.where(upper, bits, np.float32(np.nan))
+        yield bits
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

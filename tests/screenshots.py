@@ -105,8 +105,12 @@ def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, languag
     page.locator("#more button").first.click()
     shoot("3-variations")
     page.get_by_role("tab").nth(1).click()
+    page.locator("#explorer .explorer-map").wait_for()
+    page.locator("#explorer .explorer-map .codemap-overlay").click()
+    shoot("4-codes")
+    page.get_by_role("tab").nth(2).click()
     page.locator("#compare-table table").wait_for()
-    shoot("4-compare")
+    shoot("5-compare")
     page.context.close()
 
 

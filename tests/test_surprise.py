@@ -16,7 +16,7 @@ from PIL import Image
 import vq
 from tests import test_masked_prior, test_pixelcnn
 from vq.inpainting import encode
-from vq.surprise import code_bits
+from vq.surprise import code_bits, code_bits_steps
 
 MASKED = test_masked_prior.model()
 PIXELCNN = test_pixelcnn.model()
@@ -136,3 +136,20 @@ def test_priors_of_any_shape_are_scored_alike() -> None:
     codes = test_masked_prior.example(2)[0]
     both = code_bits(merged, codes)
     assert torch.allclose(both[1:], code_bits(merged, codes[1:]), atol=1e-6)
+
+
+def test_step_by_step_more_and_more_is_known_until_all_is() -> None:
+    codes = torch.randint(0, 5, (11, 13), generator=torch.Generator().manual_seed(0))
+    whole = code_bits(MASKED, codes[None])[0]
+    known = torch.zeros(codes.shape, dtype=torch.bool)
+    steps = list(code_bits_steps(MASKED, codes))
+    assert len(steps) > 4
+    for bits in steps:
+        assert torch.equal(bits[known], whole[known])  # what is known stays
+        assert (~bits.isnan())[known].all() and (~bits.isnan()).sum() > known.sum()
+        known = ~bits.isnan()
+    assert known.all()
+    (at_once,) = code_bits_steps(PIXELCNN, codes % 3)
+    assert torch.equal(at_once, code_bits(PIXELCNN, codes[None] % 3)[0])
+    with pytest.raises(ValueError, match="from 0 to 4"):
+        next(code_bits_steps(MASKED, codes + 5))
