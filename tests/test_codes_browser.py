@@ -320,7 +320,7 @@ def test_by_keyboard_alone(tab: Codes, codes: np.ndarray, order: np.ndarray) -> 
     assert tab.map.evaluate("map => getComputedStyle(map).outlineStyle") == "solid"
     for key in ("End", "ArrowRight", "PageDown", "ArrowDown"):  # the edges hold
         page.keyboard.press(key)
-    expect(page.locator(".explorer-cell")).to_have_text(f"row {ROWS - 1}, column {COLS - 1}")
+    expect(page.locator(".explorer-cell")).to_contain_text(f"row {ROWS - 1}, column {COLS - 1}")
 
     # Enter keeps the code, and the sheet's keys take up from it.
     page.keyboard.press("Enter")

@@ -65,7 +65,6 @@ NOTHING_YET: dict[str, Any] = {
     "image": "",
     "picture_id": "",
     "bits": {},
-    "failed": "",
 }
 
 
@@ -154,7 +153,7 @@ class CodeExplorer(gr.HTML):
     @staticmethod
     def without_bits() -> dict[str, Any]:
         """The update that answers `score` where the bits cannot be had."""
-        update: dict[str, Any] = gr.update(failed=secrets.token_hex(8))
+        update: dict[str, Any] = gr.update(bits={"failed": secrets.token_hex(8)})
         return update
 
     def api_info(self) -> dict[str, Any]:

@@ -71,8 +71,8 @@ function inspect(now, frame, book, pinned) {
   find(".explorer-places").textContent = code === null ? hint() : placesText(code, frame);
   find(".explorer-cell").textContent = cell < 0 ? "" : cellText(cell, frame);
   find(".explorer-unpin").hidden = !pinned;
-  find(".explorer-nearest p").textContent =
-    code === null ? "" : `${say("nearest")} ${say("typical", { distance: number(book.typical, 1) })}`;
+  // Always there, if hidden: the sheet below must not move when the pointer comes.
+  find(".explorer-nearest p").textContent = `${say("nearest")} ${say("typical", { distance: number(book.typical, 1) })}`;
   nearButtons.forEach((button, i) => {
     button.hidden = i >= each;
     if (code === null || button.hidden) return;

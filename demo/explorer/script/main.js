@@ -50,6 +50,7 @@ function pin(next, spoke) {
 
 const due = { base: false, frame: 0 };
 
+// `base`: all of it, not only what follows the pointer.
 function refresh({ base = false } = {}) {
   due.base ||= base;
   due.frame ||= requestAnimationFrame(render);
@@ -57,10 +58,12 @@ function refresh({ base = false } = {}) {
 
 function render() {
   due.frame = 0;
-  for (const board of [map, sheet]) board.stale ||= due.base;
+  if (due.base) {
+    map.stale = sheet.stale = true;
+    renderControls();
+    renderLegend();
+  }
   due.base = false;
-  renderControls();
-  renderLegend();
   if (!book) return;
   if (map.fit()) drawMap();
   if (sheet.fit()) drawSheet();
@@ -234,16 +237,9 @@ choice.addEventListener("change", () => {
 
 let asked = 0;
 let answered = 0;
-let failed = props.failed;
+let lastFailure = "";
 
 async function update() {
-  if (props.failed !== failed) {
-    failed = props.failed;
-    scores.delete(awaited);
-    awaited = null;
-    if (colours === "bits" && !frame.bits) colours = "similarity";
-    refresh({ base: true });
-  }
   const order = ++asked;
   const [nextBook, nextFrame] = await Promise.all([bookOf(props.book), frameOf(props)]);
   if (order < answered) return; // never an older state over a newer
@@ -289,14 +285,19 @@ const pictureOf = (url) => {
   return image.decode().then(() => image, () => null);
 };
 
-function takeBits({ picture_id, prior: of, values }) {
-  if (!of || picture_id !== frame.id) return;
-  const bits = floatsOf(values);
-  if (bits.length !== frame.codes?.length) return;
-  scores.set(of, bits);
-  if (of === awaited && !bits.some(Number.isNaN)) awaited = null;
+function takeBits({ picture_id, prior: of, values, failed = lastFailure }) {
+  if (failed !== lastFailure) {
+    lastFailure = failed;
+    scores.delete(awaited); // what there is of them
+    awaited = null;
+    if (colours === "bits") colours = "similarity";
+  } else if (of && picture_id === frame.id) {
+    const bits = floatsOf(values);
+    scores.set(of, bits);
+    if (of === awaited && !bits.some(Number.isNaN)) awaited = null;
+  }
 }
 
-watch(["book", "codes", "image", "rows", "cols", "picture_id", "bits", "failed"], update);
+watch(["book", "codes", "image", "rows", "cols", "picture_id", "bits"], update);
 new ResizeObserver(() => refresh()).observe(root);
 update();
