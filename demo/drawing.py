@@ -1,4 +1,4 @@
-"""Code maps, errors and sheets, as pictures: arrays uint8 (height, width, 3), sRGB. NumPy only."""
+"""Palettes, errors and sheets, as pictures: arrays uint8 (height, width, 3), sRGB. NumPy only."""
 
 from __future__ import annotations
 
@@ -110,34 +110,6 @@ def _srgb_from_oklab(
     linear = linear.clip(0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.rint(255 * encoded).astype(np.uint8)
-
-
-def code_map_picture(codes: ArrayLike, palette: Picture, scale: int = 8) -> Picture:
-    """The code map with each code as a square of `scale` pixels in its colour.
-
-    Args:
-        codes: integers (rows, cols), each an index into the palette.
-        palette: uint8 (K, 3).
-
-    Returns:
-        uint8 (rows × scale, cols × scale, 3).
-
-    Raises:
-        ValueError: codes of another shape or type, a code without a colour, or scale below 1.
-    """
-    codes = np.asarray(codes)
-    if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
-        raise ValueError(
-            f"A code map is whole numbers (rows, cols), not {codes.dtype} {codes.shape}."
-        )
-    if scale < 1:
-        raise ValueError(f"The scale must be at least 1, not {scale}.")
-    if codes.size and not 0 <= codes.min() <= codes.max() < len(palette):
-        raise ValueError(
-            f"The palette has the codes 0 to {len(palette) - 1}; "
-            f"the map goes from {codes.min()} to {codes.max()}."
-        )
-    return palette[codes].repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def error_map(a: Picture, b: Picture) -> Picture:

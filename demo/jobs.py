@@ -204,6 +204,17 @@ class Comparison:
         return 24 * self.original.shape[0] * self.original.shape[1]
 
 
+@dataclass(frozen=True, eq=False)
+class CodeBook:
+    """The codes themselves: `vectors` `(K, D)` float32, and a picture of each.
+
+    `patches` `(K, s, s, 3)`, s the stride: what a code decodes to among copies of itself.
+    """
+
+    vectors: np.ndarray
+    patches: np.ndarray
+
+
 class StudioVerbs(Protocol):
     """What the tabs need of a studio; `demo.studio.Studio` is the real one."""
 
@@ -264,6 +275,8 @@ class StudioVerbs(Protocol):
         ...
 
     def compare(self, picture: np.ndarray) -> Comparison: ...
+
+    def code_book(self) -> CodeBook: ...
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

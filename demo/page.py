@@ -10,7 +10,7 @@ import gradio as gr
 
 from demo import api
 from demo.jobs import StudioVerbs
-from demo.tabs import compare, edit, generate
+from demo.tabs import codes, compare, edit, generate
 from demo.text import INTERFACE as _
 
 HERE = Path(__file__).parent
@@ -97,6 +97,8 @@ def build(studio: StudioVerbs) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
                 picture = edit.build(studio, session, sent)
+            with gr.Tab(_("tab_codes"), id="codes") as codes_tab:
+                codes.build(studio, session, tabs, codes_tab)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
                 compare.build(studio, session, tabs, compare_tab)
             with gr.Tab(_("tab_generate"), id="generate"):

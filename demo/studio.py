@@ -22,7 +22,7 @@ from PIL import Image
 
 from demo.codecs import encode_to_bytes
 from demo.drawing import code_palette
-from demo.jobs import Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import CodeBook, Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.priors import RasterPrior
@@ -31,6 +31,7 @@ from vq.weights import fingerprint
 
 LONGEST = 512  # pixels on the long side of the working picture
 TOGETHER = 4  # pictures generated at a time: the first are there early, and a step is soon over
+PATCH_BATCH = 32  # codes of the code book that are decoded together
 
 _Step = TypeVar("_Step")
 
@@ -60,6 +61,8 @@ class Studio:
         self._raster = tuple(n for n, p in self._priors.items() if isinstance(p, RasterPrior))
         self._checkpoint = checkpoint
         self._turn = threading.Lock()
+        self._book: CodeBook | None = None
+        self._book_making = threading.Lock()
         self._name = name
         self._id = fingerprint(self._autoencoder)
 
@@ -198,7 +201,7 @@ class Studio:
         if not cells.any():
             return result
         stride = self._checkpoint.stride
-        margin = self._autoencoder.config.decoder_blocks + 3
+        margin = self._reach
         rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
         top, bottom = max(0, rows[0] - margin), rows[-1] + 1 + margin
         left, right = max(0, columns[0] - margin), columns[-1] + 1 + margin
@@ -287,12 +290,42 @@ class Studio:
         except ValueError as error:
             raise Refusal("error_refused", reason=error) from None
 
+    def code_book(self) -> CodeBook:
+        """Every code's vector and patch; computed once."""
+        with self._book_making:
+            if self._book is None:
+                every = np.arange(self._checkpoint.num_codes)
+                parts = np.array_split(every, -(-len(every) // PATCH_BATCH))
+                patches = [self._patches(part) for part in parts]
+                self._book = CodeBook(self._vectors(), np.concatenate(patches))
+        return self._book
+
+    def _patches(self, codes: np.ndarray) -> np.ndarray:
+        """Codes `(n,)` → what each decodes to `(n, s, s, 3)` where it sees but copies of itself."""
+        stride, margin = self._checkpoint.stride, self._reach
+        side = 2 * margin + 1
+        alone = np.broadcast_to(codes[:, None, None], (len(codes), side, side))
+        middle = np.s_[margin * stride : (margin + 1) * stride]
+        with self._turn:
+            decoded = inpainting.decode(self._autoencoder, alone.astype(np.int64))
+        return decoded[:, middle, middle]
+
     def _palette(self) -> np.ndarray:
         """A colour for each code `(K, 3)`, alike for codes whose vectors are alike."""
+        return code_palette(self._vectors())
+
+    def _vectors(self) -> np.ndarray:
+        """The code book `(K, D)` float32."""
         with torch.inference_mode():
             every = torch.arange(self._checkpoint.num_codes, device=self._device)
             vectors = self._autoencoder.quantizer.vectors(every[None, None])[0, :, 0].T
-        return code_palette(vectors.float().cpu().numpy())
+        result: np.ndarray = vectors.float().cpu().numpy()
+        return result
+
+    @property
+    def _reach(self) -> int:
+        """How many codes around a code the decoder looks at."""
+        return self._autoencoder.config.decoder_blocks + 3
 
     def _quality(self, original: np.ndarray, other: np.ndarray) -> tuple[float, float]:
         """(PSNR in dB, SSIM) of two pictures `(H, W, 3)` uint8."""

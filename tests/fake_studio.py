@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from demo.codecs import encode_to_bytes
-from demo.jobs import Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import CodeBook, Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
 
 STRIDE = 4
 LEVELS = 8
@@ -226,6 +226,11 @@ class FakeStudio:
                 )
             )
         return Comparison(picture, ours, tuple(others))
+
+    def code_book(self) -> CodeBook:
+        colours = self.palette()
+        patches = colours[:, None, None].repeat(STRIDE, 1).repeat(STRIDE, 2)
+        return CodeBook(colours / np.float32(255), patches)
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

@@ -1,4 +1,4 @@
-"""Palettes, code maps, error maps and sheets."""
+"""Palettes, error maps and sheets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from demo.drawing import (
     ERROR_LIMIT,
     ERROR_SCALE,
-    code_map_picture,
     code_palette,
     error_colours,
     error_map,
@@ -79,31 +78,6 @@ def test_palette_follows_its_codes() -> None:
 def test_palette_refuses(vectors: np.ndarray) -> None:
     with pytest.raises(ValueError, match="code book"):
         code_palette(vectors)
-
-
-def test_code_map_picture_has_the_colour_of_each_code() -> None:
-    rng = np.random.default_rng(3)
-    palette = rng.integers(0, 256, (10, 3), dtype=np.uint8)
-    codes = rng.integers(0, 10, (5, 7))
-    picture = code_map_picture(codes, palette, scale=3)
-    assert picture.shape == (15, 21, 3) and picture.dtype == np.uint8
-    for y, x in np.ndindex(15, 21):
-        np.testing.assert_array_equal(picture[y, x], palette[codes[y // 3, x // 3]])
-
-
-@pytest.mark.parametrize(
-    ("codes", "scale", "message"),
-    [
-        (np.array([[10]]), 1, "0 to 9"),
-        (np.array([[-1]]), 1, "0 to 9"),
-        (np.array([[1.0]]), 1, "whole numbers"),
-        (np.array([1]), 1, "rows, cols"),
-        (np.array([[1]]), 0, "scale"),
-    ],
-)
-def test_code_map_picture_refuses(codes: np.ndarray, scale: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        code_map_picture(codes, np.zeros((10, 3), np.uint8), scale)
 
 
 def test_error_map_is_the_root_mean_square_of_the_channels() -> None:

@@ -17,6 +17,7 @@ from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint, CheckpointError
 from vq.priors.masked import MaskedPrior, MaskedPriorConfig
 from vq.regions import composite, mask_from_hole
+from vq.surprise import code_bits
 
 K, STRIDE, LABELS = 32, 4, ("castle", "forest")
 
@@ -315,3 +316,36 @@ def test_a_missing_checkpoint_is_named() -> None:
 def test_a_checkpoint_without_a_prior_is_refused(checkpoint: Checkpoint) -> None:
     with pytest.raises(CheckpointError, match="small: no prior"):
         Studio(Checkpoint(checkpoint.autoencoder), "small")
+
+
+def test_a_codes_patch_is_what_it_decodes_to_among_copies_of_itself(
+    studio: Studio, checkpoint: Checkpoint
+) -> None:
+    book = studio.code_book()
+    vectors = checkpoint.autoencoder.quantizer.codebook[0].numpy()
+    np.testing.assert_array_equal(book.vectors, vectors)
+    assert book.patches.shape == (K, STRIDE, STRIDE, 3) and book.patches.dtype == np.uint8
+    for code in (0, 7, K - 1):
+        whole = studio.decode(np.full((40, 40), code))
+        middle = np.s_[20 * STRIDE : 21 * STRIDE]
+        difference = whole[middle, middle].astype(int) - book.patches[code]
+        assert np.abs(difference).max() <= 1  # other shapes round otherwise
+    assert len(np.unique(book.patches.reshape(K, -1), axis=0)) > K // 2
+    assert studio.code_book() is book  # decoded once
+
+
+def test_bits_are_the_librarys_and_let_others_in_between(
+    studio: Studio, checkpoint: Checkpoint, picture: np.ndarray
+) -> None:
+    codes = studio.encode(picture)
+    job = studio.surprise(codes, "masked", None)
+    first = next(job)
+    assert first.shape == codes.shape and 0 < np.isnan(first).sum() < first.size
+    assert not studio._turn.locked()
+    *_, bits = job
+    expected = code_bits(
+        checkpoint.priors["masked"], torch.from_numpy(codes.astype(np.int64))[None]
+    )
+    np.testing.assert_array_equal(bits, expected[0].numpy())
+    with pytest.raises(Refusal, match="error_choice"):
+        studio.surprise(codes, "other", None)

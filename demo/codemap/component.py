@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -133,7 +133,7 @@ class CodeMap(gr.HTML):
             css_template=STYLE,
             js_on_load=SCRIPT,
             apply_default_css=False,
-            text=_checked_text(text),
+            text=words_of(text, TEXT_KEYS),
             rows=rows,
             cols=cols,
             picture_id=picture_id,
@@ -249,10 +249,13 @@ def _packed(**properties: Any) -> dict[str, Any]:
     return packed
 
 
-def _checked_text(text: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+def words_of(
+    text: Mapping[str, Mapping[str, str]], keys: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """The words of these keys in every language. Raises ValueError where one is not there."""
     if not text:
         raise ValueError("A code map needs its text in one language at least.")
     for language, words in text.items():
-        if missing := [key for key in TEXT_KEYS if key not in words]:
+        if missing := [key for key in keys if key not in words]:
             raise ValueError(f"The code map's text in '{language}' lacks {', '.join(missing)}.")
-    return {language: {key: words[key] for key in TEXT_KEYS} for language, words in text.items()}
+    return {language: {key: words[key] for key in keys} for language, words in text.items()}

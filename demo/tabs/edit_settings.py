@@ -8,8 +8,8 @@ import gradio as gr
 
 from demo.editor import SIDE_BY_SIDE
 from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
-from demo.text import INTERFACE as _
 from demo.text import CATALOGUES, class_name
+from demo.text import INTERFACE as _
 
 # A message of the server, announced by screen readers when it changes.
 NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
