@@ -139,8 +139,8 @@ class Description:
     labels: tuple[str, ...]
     device: str
     palette: np.ndarray  # (K, 3) uint8: the colour that stands for each code on the map
-    checkpoint: str = ""  # what codes belong to (`vq.weights.fingerprint`)
     raster: tuple[str, ...] = ()  # those of the priors that go row by row: `steps` is not theirs
+    checkpoint: str = ""  # what codes belong to (`vq.weights.fingerprint`)
 
     @property
     def judge(self) -> str | None:

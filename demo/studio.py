@@ -84,8 +84,8 @@ class Studio:
             labels=self._checkpoint.labels,
             device=self._device.type,
             palette=self._palette(),
-            checkpoint=self._id,
             raster=self._raster,
+            checkpoint=self._id,
         )
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
@@ -269,6 +269,7 @@ class Studio:
 
         Raises `Refusal` for what the library refuses.
         """
+        self._chosen(settings.prior, settings.label)
 
         def let_others_in(_: dict[str, Any]) -> None:
             self._turn.release()

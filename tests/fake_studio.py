@@ -50,7 +50,6 @@ class FakeStudio:
         self.asked: list[tuple[str, str | None]] = []  # whose bits, for which label
 
     def describe(self) -> Description:
-        raster = tuple(prior for prior in self.priors if prior == "pixelcnn")
         return Description(
             name="fake",
             num_codes=LEVELS**3,
@@ -60,7 +59,7 @@ class FakeStudio:
             device="cpu",
             palette=self.palette(),
             checkpoint=CHECKPOINT,
-            raster=raster,
+            raster=tuple(name for name in self.priors if name == "pixelcnn"),
         )
 
     def palette(self) -> np.ndarray:

@@ -225,6 +225,7 @@ def with_code(code: Any) -> dict[str, Any]:
         ("/resample", {"codes": CODES, "hole": [[0] * COLS] * ROWS}, "The hole is empty"),
         ("/resample", {"codes": CODES, "hole": HOLE, "seed": -1}, "seed must be a whole number"),
         ("/resample", {"codes": CODES, "hole": HOLE, "variations": 9}, "from 1 to 8, not 9"),
+        ("/resample", {"codes": CODES, "hole": HOLE, "particles": 65}, "from 1 to 64, not 65"),
         ("/resample", {"codes": CODES, "hole": HOLE, "temperature": "hot"}, "not 'hot'"),
         ("/resample", {"codes": CODES, "hole": HOLE, "top_k": 10**400}, "top_k must be a whole"),
         ("/resample", {"codes": CODES, "hole": HOLE, "prior": ["masked"]}, "Known: masked, pix"),

@@ -31,7 +31,8 @@ def build(studio: StudioVerbs) -> None:
         top_k: int | None = None,
         top_p: float = 1.0,
         guidance: float = 1.0,
-        steps: int = 12,
+        steps: int = Settings.steps,
+        particles: int = Settings.particles,
     ) -> list[dict[str, Any]]:
         """Code maps in which a hole is filled from a prior, given the codes around it.
 
@@ -40,7 +41,8 @@ def build(studio: StudioVerbs) -> None:
         4294967295. variations: 1 to 8; number i has seed + i, and is what that seed gives alone.
         label: one of the model's classes, or none. temperature: 0.05 to 5. top_k, top_p: draw among
         the likeliest codes only. guidance: how hard to follow the label; 1 is as trained. steps: 1
-        to 256, for a prior of any order. Returns a code map for each variation, with its seed.
+        to 256, for a prior of any order. particles: 1 to 64, fillings tried side by side by one in
+        raster order. Returns a code map for each variation, with its seed.
         """
         with answering(request):
             known = read_code_map(codes, about)
@@ -55,6 +57,7 @@ def build(studio: StudioVerbs) -> None:
                 top_k=top_k,
                 top_p=top_p,
                 steps=steps,
+                particles=particles,
             )
             filled = (await last_of(studio.fill(known, cells, settings))).codes
             maps = zip(filled, settings.seeds, strict=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from demo.editor import SIDE_BY_SIDE
 from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
-from demo.text import CATALOGUES, class_name
 from demo.text import INTERFACE as _
+from demo.text import name_of
 
 # A message of the server, announced by screen readers when it changes.
 NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
@@ -26,7 +24,7 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
             elem_id="mode",
         )
         several = len(about.priors) > 1
-        priors = [(_prior_name(name), name) for name in about.priors]
+        priors = [(name_of("prior", name), name) for name in about.priors]
         prior = gr.Radio(
             [*priors, *([(_("prior_side_by_side"), SIDE_BY_SIDE)] if several else [])],
             value=about.priors[0],
@@ -47,7 +45,7 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
         )
         note = gr.HTML(html_template=NOTE_TEMPLATE, elem_id="quality-note")
         label = gr.Dropdown(
-            [(_("label_none"), ""), *((class_name(name), name) for name in about.labels)],
+            [(_("label_none"), ""), *((name_of("class", name), name) for name in about.labels)],
             value="",
             label=_("label_label"),
             info=_("label_info"),
@@ -130,9 +128,3 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
         "top_p": top_p,
     }
     return inputs, note
-
-
-def _prior_name(name: str) -> Any:
-    """A prior in the visitor's language if there is a message for it, else as it is."""
-    key = f"prior_{name}"
-    return _(key) if key in CATALOGUES["en"] else name

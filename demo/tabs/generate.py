@@ -12,7 +12,7 @@ from demo.picture_input import PictureInput
 from demo.sampler import Generated, GenerateParts, Sampler, Updates
 from demo.tabs.edit import STATUS_TEMPLATE
 from demo.text import INTERFACE as _
-from demo.text import class_name
+from demo.text import name_of
 
 COUNTS = (4, 8, 12, 16)
 # Where each kind of prior makes its best whole pictures: nothing known holds them together.
@@ -100,16 +100,17 @@ def _settings(about: Description) -> dict[str, gr.components.Component]:
         )
 
     first = about.priors[0]
+    classes = [(name_of("class", name), name) for name in about.labels]
     with gr.Group():
         prior = gr.Radio(
-            [(_(f"prior_{name}"), name) for name in about.priors],
+            [(name_of("prior", name), name) for name in about.priors],
             value=first,
             label=_("prior_label"),
             info=_("prior_info"),
             elem_id="generate-prior",
         )
         label = gr.Dropdown(
-            [(_("generate_any_label"), ""), *((class_name(name), name) for name in about.labels)],
+            [(_("generate_any_label"), ""), *classes],
             value="",
             label=_("label_label"),
             info=_("generate_label_info"),
@@ -124,7 +125,7 @@ def _settings(about: Description) -> dict[str, gr.components.Component]:
             [(_("quality_quick"), 12), (_("quality_balanced"), 32), (_("quality_careful"), 96)],
             value=32,
             label=_("quality_label"),
-            info=_("quality_info"),
+            info=_("generate_quality_info"),
             visible=first not in about.raster,
             elem_id="generate-quality",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -26,10 +26,10 @@ def say(language: str, key: str, **values: object) -> str:
     return CATALOGUES[language][key].format(**values)
 
 
-def class_name(label: str) -> Any:
-    """A prior's class in the visitor's language if there is a message for it, else as it is."""
-    key = "class_" + label.replace(" ", "_")
-    return INTERFACE(key) if key in CATALOGUES["en"] else label
+def name_of(kind: Literal["prior", "class"], name: str) -> Any:
+    """A prior or a class in the visitor's language if there is a message for it, else as it is."""
+    key = f"{kind}_{name.replace(' ', '_')}"
+    return INTERFACE(key) if key in CATALOGUES["en"] else name
 
 
 def language_of(request: gr.Request | None) -> str:
