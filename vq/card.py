@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import yaml
+from PIL import Image
 
 from vq.checkpoints import Checkpoint, load
 from vq.data import load_pictures
 from vq.evaluation import evaluate
 from vq.generation import sample_pictures
-from vq.inpainting import TEMPERATURE
 from vq.pictures import picture_grid
 from vq.recipes import Recipe
 from vq.stages import find_dataset
@@ -27,7 +27,7 @@ def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None)
 
     root: folder of the data sets. The recipe's text is the Markdown file beside it, in which
     {figures} and {samples} stand for the table and a sheet of samples of each prior, drawn with
-    seeds 0 to 7 of each class at `vq.inpainting.TEMPERATURE`. Returns the figures by split, as
+    seeds 0 to 7 of each class. Returns the figures by split, as
     `vq.evaluation.evaluate` gives them.
     """
     checkpoint = load(path)
@@ -51,17 +51,19 @@ def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None)
     text = (Path(__file__).parent / "recipes" / f"{recipe.name.replace('-', '_')}.md").read_text()
     samples = []
     for prior in checkpoint.priors:
-        sheet = [
-            sample_pictures(checkpoint, prior, range(8), label=label, temperature=TEMPERATURE)
-            for label in checkpoint.labels
-        ]
         name = SAMPLES.format(prior=prior)
-        picture_grid(np.concatenate(sheet), columns=8).save(path / name, quality=90)
+        sample_sheet(checkpoint, prior).save(path / name, quality=90)
         samples.append(f"![Samples of {prior}, one class a row]({name})")
     text = text.replace("{figures}", _table(figures)).replace("{samples}", "\n\n".join(samples))
     card = f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{text}"
     Checkpoint(checkpoint.autoencoder, checkpoint.priors, card).save(path)
     return figures
+
+
+def sample_sheet(checkpoint: Checkpoint, prior: str) -> Image.Image:
+    """Eight pictures of each class, one class a row, from the prior as it is (temperature 1)."""
+    rows = [sample_pictures(checkpoint, prior, range(8), label=n) for n in checkpoint.labels]
+    return picture_grid(np.concatenate(rows), columns=8)
 
 
 def _rounded(value: Any) -> Any:
