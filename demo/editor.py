@@ -22,7 +22,7 @@ from PIL import Image
 
 from demo.codemap import CodeMap, CodeMapError, read_mask
 from demo.edit_view import EditParts, Updates, caption, prior_name
-from demo.jobs import MAX_SEED, Refusal, Settings, Step, StudioVerbs, quality_at
+from demo.jobs import MAX_SEED, Refusal, Settings, Step, StudioVerbs, code_number, quality_at
 from demo.session import Draft, Origin, Session, Snapshot
 from demo.text import language_of, say
 
@@ -240,11 +240,46 @@ class Editor:
         text = say(language, "status_discarded")
         return {**self.parts.shown(session, language), **self.parts.told(text)}
 
+    def brush(self, session: Session | None, event: gr.EventData, request: gr.Request) -> Updates:
+        """A stroke of the code brush: its cells get one code. One step of the history.
+
+        A variation that waits for decision is kept: it is what the visitor painted on.
+        """
+        language = language_of(request)
+        try:
+            cells = self._cells(session, event.cells)
+            code = code_number(event.code, self.about.num_codes)
+        except Refusal as refusal:
+            # Not raised: the canvas shows the stroke until it has an answer.
+            gr.Warning(escape(say(language, refusal.key, **refusal.values), quote=False))
+            return {self.parts.canvas: CodeMap.update(answered=event.number)}
+        assert session is not None  # or there were no cells
+        session = session.keep()
+        current = session.current
+        codes = np.where(cells, code, current.codes)
+        picture = self.studio.render(current.picture, codes[None], cells)[0]
+        session = session.edit(picture, codes, cells)
+        updates = self.parts.shown(session, language)
+        updates[self.parts.canvas].update(CodeMap.update(answered=event.number))
+        text = say(
+            language,
+            "status_brushed",
+            code=code,
+            cells=f"{np.count_nonzero(cells):,}",
+            number=session.position,
+            total=len(session.history) - 1,
+        )
+        return {**updates, **self.parts.told(text)}
+
     def undo(self, session: Session | None, request: gr.Request) -> Updates:
-        return self._moved(session and session.undo(), "status_undone", request)
+        if session is None or not session.can_undo:
+            return self.parts.shown(session, language_of(request))
+        return self._moved(session.undo(), "status_undone", request)
 
     def redo(self, session: Session | None, request: gr.Request) -> Updates:
-        return self._moved(session and session.redo(), "status_redone", request)
+        if session is None or not session.can_redo:
+            return self.parts.shown(session, language_of(request))
+        return self._moved(session.redo(), "status_redone", request)
 
     def save(self, session: Session | None, request: gr.Request) -> Updates:
         """What the canvas shows, at the size of the upload, as a PNG file to download."""

@@ -134,8 +134,14 @@ class Session:
         """The chosen variation becomes the current picture; what had been undone is forgotten."""
         if self.draft is None:
             return self
-        picture, codes = self.shown
-        snapshot = Snapshot(picture, codes, self.current.edited | self.draft.cells)
+        return self.edit(*self.shown, self.draft.cells)
+
+    def edit(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> Session:
+        """A new current picture, repainted at `cells` `(h, w)`; what had been undone is forgotten.
+
+        Nothing waits for decision after it.
+        """
+        snapshot = Snapshot(picture, codes, self.current.edited | cells)
         history = (*self.history[: self.position + 1], snapshot)[-MAX_HISTORY:]
         return replace(self, history=history, position=len(history) - 1, draft=None)
 

@@ -242,6 +242,91 @@ def test_actions_without_a_session_are_harmless(editor: Editor) -> None:
         editor.save(None, ENGLISH)
 
 
+def stroke(
+    editor: Editor, session: Session | None, code: object, mask: object, language: Request = ENGLISH
+) -> dict[str, Any]:
+    sent = {"number": 3, "code": code, "cells": mask}
+    updates: dict[str, Any] = editor.brush(session, gr.EventData(None, sent), language)
+    return updates
+
+
+def test_a_stroke_of_the_code_brush_is_one_step(
+    editor: Editor, session: Session, studio: FakeStudio
+) -> None:
+    updates = stroke(editor, session, 77, mask_of(session))
+    painted = updates["session"]
+    cells = painted.current.edited
+    assert painted.position == 1 and cells.sum() == 12
+    np.testing.assert_array_equal(painted.current.codes, np.where(cells, 77, session.current.codes))
+    colour = studio.decode(np.array([[77]]))[0, 0]
+    inside = cells.repeat(4, 0).repeat(4, 1)
+    assert (painted.current.picture[inside] == colour).all()
+    np.testing.assert_array_equal(
+        painted.current.picture[~inside], session.current.picture[~inside]
+    )
+    assert updates["canvas"]["answered"] == 3 and updates["undo"]["interactive"]
+    assert updates["status"] == "Code 77 painted on 12 cells: edit 1 of 1."
+    back = editor.undo(painted, ENGLISH)["session"]
+    assert back.current is session.current
+    assert editor.redo(back, ENGLISH)["session"].current is painted.current
+
+
+def test_a_stroke_on_a_variation_keeps_it(editor: Editor, session: Session) -> None:
+    proposed = run(editor, session, mask_of(session))[-1]["session"].choose(1)
+    cells = np.zeros(session.current.codes.shape, bool)
+    cells[0, 0] = True
+    painted = stroke(editor, proposed, 9, pack_mask(cells))["session"]
+    assert painted.draft is None and painted.position == 2
+    np.testing.assert_array_equal(painted.history[1].picture, proposed.shown[0])
+    expected = proposed.shown[1].copy()
+    expected[0, 0] = 9
+    np.testing.assert_array_equal(painted.current.codes, expected)
+
+
+EMPTY = pack_mask(np.zeros((8, 16), bool))
+
+
+@pytest.mark.parametrize(
+    ("code", "mask", "message"),
+    [
+        (512, None, "code must be a whole number from 0 to 511, not 512."),
+        (-1, None, "code must be a whole number from 0 to 511, not -1."),
+        (1.5, None, "code must be a whole number from 0 to 511, not 1.5."),
+        ("<b>", None, "not '&lt;b&gt;'."),
+        (3, EMPTY, "Paint at least one cell of the picture first."),
+        (3, {"mask": "AAAA", "rows": 4, "cols": 4}, "The mask does not fit this picture."),
+    ],
+)
+def test_a_stroke_that_cannot_be_is_refused_and_taken_off_the_canvas(
+    editor: Editor,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    code: object,
+    mask: object,
+    message: str,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", told.append)
+    updates = stroke(editor, session, code, mask or mask_of(session))
+    assert message in told[0]
+    assert set(updates) == {"canvas"} and updates["canvas"]["answered"] == 3
+
+
+def test_a_stroke_without_a_picture_is_refused_in_the_visitors_language(
+    editor: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", told.append)
+    stroke(editor, None, 3, EMPTY, KOREAN)
+    assert told == [CATALOGUES["ko"]["error_no_picture"]]
+
+
+def test_nothing_to_undo_is_not_told_as_undone(editor: Editor, session: Session) -> None:
+    for action in (editor.undo, editor.redo):
+        updates = action(session, ENGLISH)
+        assert updates["session"] is session and "status" not in updates
+
+
 def test_close_ups_are_squares_that_hold_everything_painted() -> None:
     generator = np.random.default_rng(0)
     for _ in range(200):

@@ -61,6 +61,21 @@ def test_what_is_shown_follows_the_choice_and_what_is_kept_stays() -> None:
     assert session.draft is None and session.current is original and proposed.draft is not None
 
 
+def test_an_edit_is_one_step_and_marks_its_cells() -> None:
+    session = session_of()
+    first, second = cells_of(session, (0, 0, 2, 2)), cells_of(session, (1, 1, 3, 4))
+    for number, cells in enumerate((first, second), start=1):
+        picture = np.full_like(session.current.picture, number)
+        session = session.edit(picture, np.where(cells, number, session.current.codes), cells)
+    assert session.position == 2 and len(session.history) == 3
+    np.testing.assert_array_equal(session.current.edited, first | second)
+    assert session.current.codes[0, 0] == 1 and session.current.codes[1, 1] == 2
+    back = session.undo()
+    np.testing.assert_array_equal(back.current.edited, first)
+    again = back.edit(picture, session.current.codes, second)
+    assert not again.can_redo and len(again.history) == 3
+
+
 def test_discard_keeps_nothing_and_loses_nothing() -> None:
     session = session_of()
     back = session.propose(draft_of(session, cells_of(session, (0, 0, 2, 2)))).discard()

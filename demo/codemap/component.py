@@ -30,7 +30,7 @@ STYLE = (HERE / "style.css").read_text("utf-8")
 # Gradio runs the script as the body of one function, so the parts see each other's names.
 SCRIPT = "\n".join(
     (HERE / "script" / f"{name}.js").read_text("utf-8")
-    for name in ("mask", "drawing", "page", "heat", "edit", "main")
+    for name in ("mask", "drawing", "page", "heat", "code_brush", "edit", "main")
 )
 
 # Every word of the component, by its key in the dictionaries of the `text` property.
@@ -38,11 +38,13 @@ TEXT_KEYS = tuple(
     f"codemap_{name}"
     for name in (
         *("label", "help", "tools", "brush", "eraser", "rectangle", "inspect", "size"),
+        *("code_brush", "code_number", "code_range", "fill", "taken"),
         *("history", "undo", "redo", "selection", "invert", "clear"),
         *("view", "view_picture", "view_codes", "view_both", "view_surprise"),
         *("heat", "heat_low", "heat_high", "heat_waiting", "heat_busy"),
         *("count", "cell", "cell_code", "cell_bits", "same_code", "selected", "not_selected"),
         *("hint", "hint_touch", "hint_rectangle", "hint_inspect"),
+        *("hint_code", "hint_code_touch", "hint_take"),
         *("locked", "remaining", "empty_title", "empty_hint"),
     )
 )
@@ -69,15 +71,22 @@ class CodeMap(gr.HTML):
     Events: ``input`` after each stroke or other change by the visitor; ``change`` also after one by
     the server; ``pick`` when a code is inspected, with ``row``, ``col`` and ``code`` (or None) in
     its `gr.EventData`; ``ask`` when the visitor looks at the view "surprise" and `heat` has not, or
-    not all of, the bits of these codes under this `judge`. Give jobs that stream into the component
-    ``show_progress="hidden"``: otherwise Gradio fades it. Hide it with ``visible="hidden"``:
-    ``visible=False`` loses its properties.
+    not all of, the bits of these codes under this `judge`; ``stroke`` after one with the code
+    brush, answered with `answered`; ``undo_stroke`` and ``redo_stroke`` where it is to be taken
+    back or done again. In the `gr.EventData` of a stroke, all from a stranger: its ``number`` from
+    1, the ``code``, and the ``cells`` as a value.
+
+    Give jobs that stream into the component ``show_progress="hidden"``: otherwise Gradio fades it.
+    Hide it with ``visible="hidden"``: ``visible=False`` loses its properties.
     """
 
     EVENTS: ClassVar = [
         Events.input,
         Events.change,
         EventListener("pick", doc="A code was inspected."),
+        EventListener("stroke", doc="Codes were painted over with one code."),
+        EventListener("undo_stroke", doc="Undo was pressed with the code brush in hand."),
+        EventListener("redo_stroke", doc="Redo was pressed with the code brush in hand."),
         EventListener("ask", doc="The bits of the codes on show are wanted."),
     ]
 
@@ -96,6 +105,7 @@ class CodeMap(gr.HTML):
         heat_palette: NDArray[np.uint8] | str | None = None,
         judge: str = "",
         picture_id: str = "",
+        answered: int = 0,
         view: View = "picture",
         disabled: bool = False,
         label: str = "Code map",
@@ -117,6 +127,8 @@ class CodeMap(gr.HTML):
                 is no such view.
             judge: any name that is new for everyone, or every way, that bits are judged by.
             picture_id: any name that is new for every new picture.
+            answered: the number of the last stroke of the code brush that the codes and the image
+                have, or that was refused.
             view: what to show until the visitor chooses.
             disabled: no painting, while a job runs.
             kwargs: of `gr.HTML`, such as elem_id, scale and visible.
@@ -138,6 +150,7 @@ class CodeMap(gr.HTML):
             cols=cols,
             picture_id=picture_id,
             judge=judge,
+            answered=answered,
             **_packed(
                 codes=codes,
                 image=image,
@@ -162,6 +175,7 @@ class CodeMap(gr.HTML):
         heat: Heat | None = _KEEP,
         judge: str = _KEEP,
         picture_id: str = _KEEP,
+        answered: int = _KEEP,
         view: View = _KEEP,
         disabled: bool = _KEEP,
     ) -> dict[str, Any]:
@@ -185,6 +199,8 @@ class CodeMap(gr.HTML):
             changes["rows"], changes["cols"] = check_grid(codes.shape)
         if picture_id is not _KEEP:
             changes["picture_id"] = picture_id
+        if answered is not _KEEP:
+            changes["answered"] = answered
         if value is not _KEEP:
             changes["value"] = value
         update: dict[str, Any] = gr.update(**changes)

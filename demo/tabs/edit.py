@@ -181,10 +181,22 @@ def _wire(
         (discard.click, editor.discard),
         (parts.undo.click, editor.undo),
         (parts.redo.click, editor.redo),
+        (parts.canvas.undo_stroke, editor.undo),
+        (parts.canvas.redo_stroke, editor.redo),
         (parts.gallery.select, editor.choose),
     ):
         trigger(guarded(action), parts.session, everything, **at_once)
 
+    parts.canvas.stroke(
+        guarded(editor.brush),
+        parts.session,
+        everything,
+        trigger_mode="multiple",  # a stroke may begin before the last one is answered,
+        concurrency_id="brush",
+        concurrency_limit=1,  # and each is painted on what the last one left
+        cancels=job,
+        **quiet,
+    )
     parts.download.click(
         guarded(editor.save),
         parts.session,

@@ -159,11 +159,16 @@ class MapView {
     }
   }
 
-  // region, tinted: cells, the one to outline, the other to fill; fade: 0..1, how strongly; marks: {cells, kind}.
-  drawOverlay({ region, tinted, fade, marks }) {
+  // region, tinted: cells, the one to outline, the other to fill; fade: 0..1, how strongly; marks: {cells, kind};
+  // layers: {cells, colour}, below all of them.
+  drawOverlay({ region, tinted, fade, marks, layers = [] }) {
     const { above } = this;
     above.clearRect(0, 0, this.width, this.height);
     above.lineJoin = above.lineCap = "round";
+    for (const { cells, colour } of layers) {
+      above.fillStyle = `rgb(${[...colour]})`;
+      above.fill(this.areaOf(cells));
+    }
     if (tinted?.includes(1)) this.fill(this.areaOf(tinted), fade);
     if (region.includes(1)) {
       this.stroke(this.outlineOf(region), [["rgba(110, 0, 50, 0.85)", 3.5], ["#fff", 1.5]]);

@@ -36,11 +36,15 @@ const ACTIONS = {
   undo: () => changed(region.undo()),
   redo: () => changed(region.redo()),
   clear: () => change((cells) => cells.fill(0)),
+  fill: () => lay(region.cells.slice()),
   invert: () => change((cells) => cells.forEach((cell, i) => (cells[i] = 1 - cell))),
 };
 
+// With the code brush in hand, what is undone is a stroke of it: the server has that history.
 function act(name) {
-  if (ready() && !props.disabled && !drag) ACTIONS[name]();
+  if (!ready() || props.disabled || drag) return;
+  if (tool === "code" && ["undo", "redo"].includes(name)) return trigger(`${name}_stroke`);
+  ACTIONS[name]();
 }
 
 function take(name) {
@@ -52,6 +56,7 @@ function take(name) {
 function inspect(cell) {
   const code = codeAt(cell);
   picked = code === null ? null : { ...cell, code };
+  if (picked) codeField.value = code; // the code brush takes it up
   trigger("pick", { ...cell, code });
   announce(`${cellText(cell)}. ${picked ? note() : ""}`);
   refresh();
@@ -91,15 +96,18 @@ overlay.addEventListener("pointerdown", (event) => {
   lastCell = cell;
   if (tool === "inspect") return inspect(cell);
   if (props.disabled) return;
+  if (tool === "code" && (heldCode() === null || event.altKey || event.button === 2)) return takeUp(cell);
   overlay.setPointerCapture(event.pointerId);
   const ink = tool === "eraser" || erases(event) ? 0 : 1;
   if (tool === "rectangle") {
     drag = { kind: "rectangle", byPointer: true, ink, start: cell, end: cell };
   } else {
     const last = brushCentre(hover.x, hover.y, size());
-    drag = { kind: "stroke", byPointer: true, ink, before: region.cells.slice(), last };
-    paintSegment(region, region.cells, drag.last, drag.last, size(), ink);
-    settled = false;
+    const { cells } = region;
+    drag = { kind: "stroke", byPointer: true, ink, cells, before: cells.slice(), last };
+    if (tool === "code") drag = { kind: "code", byPointer: true, ink: 1, cells: new Uint8Array(cells.length), last };
+    else settled = false;
+    paintSegment(region, drag.cells, last, last, size(), drag.ink);
   }
   refresh();
 });
@@ -112,9 +120,9 @@ overlay.addEventListener("pointermove", (event) => {
   const between = drag ? event.getCoalescedEvents?.() : null;
   for (const each of between?.length ? between : [event]) {
     hover = placeOf(each);
-    if (drag?.kind === "stroke") {
+    if (drag?.cells) {
       const centre = brushCentre(hover.x, hover.y, size());
-      paintSegment(region, region.cells, drag.last, centre, size(), drag.ink);
+      paintSegment(region, drag.cells, drag.last, centre, size(), drag.ink);
       drag.last = centre;
     } else if (drag) {
       drag.end = cellOf(hover);
@@ -129,6 +137,7 @@ function finish() {
   const done = drag;
   drag = null;
   if (done?.kind === "stroke") changed(region.commit(done.before));
+  if (done?.kind === "code") lay(done.cells);
   if (done?.kind === "rectangle") change((cells) => paintRectangle(region, cells, done.start, done.end, done.ink));
 }
 
@@ -149,7 +158,7 @@ overlay.addEventListener("pointerleave", () => {
 
 // ---- keys ----
 
-const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", i: "inspect" };
+const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", i: "inspect", c: "code" };
 const STEPS = {
   ArrowUp: [-1, 0],
   ArrowDown: [1, 0],
@@ -210,6 +219,12 @@ function useCursor() {
   cursor ??= placeOfCursor();
   if (tool === "inspect") return inspect(cursor);
   if (props.disabled) return;
+  if (tool === "code") {
+    if (heldCode() === null) return takeUp(cursor);
+    const cells = new Uint8Array(region.cells.length);
+    stamp(cells, middleOf(cursor), 1);
+    return lay(cells);
+  }
   const ink = tool === "eraser" || region.cells[cursor.row * region.cols + cursor.col] ? 0 : 1;
   if (tool !== "rectangle") return change((cells) => stamp(cells, middleOf(cursor), ink));
   if (drag) return finish();
@@ -222,7 +237,7 @@ const editable = (target) => target.closest?.("input:not([type=range]), textarea
 document.addEventListener("keydown", function onKey(event) {
   if (!root.isConnected) return document.removeEventListener("keydown", onKey);
   const within = root.contains(event.target);
-  if (!ready() || !(within || (hover && !editable(event.target)))) return;
+  if (!ready() || !(within || hover) || editable(event.target)) return;
   if (shortcut(event) || (event.target === stage && cursorKey(event))) event.preventDefault();
 });
 

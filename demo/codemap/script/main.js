@@ -3,7 +3,7 @@
 root.addEventListener("click", (event) => {
   const { tool: name, action, view: look } = event.target.closest("button")?.dataset ?? {};
   if (name) take(name);
-  if (action) act(action);
+  if (action && able({ action })) act(action);
   if (look && able({ view: look })) {
     shownView = look;
     refresh({ base: true });
@@ -33,6 +33,7 @@ function update() {
   const first = known.rows === undefined;
   if (fresh) {
     drag = picked = cursor = lastCell = null;
+    wet = [];
     region.reset(rows, cols);
     settled = false;
   } else if (props.image !== known.image) {
@@ -53,6 +54,7 @@ function update() {
     palette: bytesOf(props.palette),
     heat: heatOf(props, rows * cols),
     heatPalette: bytesOf(props.heat_palette),
+    answered: props.answered,
   });
   ask();
 }
@@ -84,13 +86,14 @@ async function load(next) {
   if (number < answered) return;
   answered = number;
   frame = next;
+  wet = wet.filter(({ number }) => number > frame.answered);
   refresh({ base: true });
 }
 
 watch(
   [
     ...["value", "rows", "cols", "codes", "image", "remaining", "palette"],
-    ...["heat", "heat_palette", "judge", "picture_id", "view", "disabled"],
+    ...["heat", "heat_palette", "judge", "picture_id", "view", "disabled", "answered"],
   ],
   update,
 );

@@ -54,6 +54,7 @@ function render(now) {
   renderControls(shown);
   renderStatus(shown);
   renderLegend(shown);
+  renderCode(shown);
   const room = find(".codemap-space").clientWidth;
   if (!shown || room === 0) return; // zero in a tab that is not open
   if (view.fit(frame.rows, frame.cols, room)) due.base = true;
@@ -66,6 +67,7 @@ function render(now) {
     tinted: frame.remaining ?? (settled ? null : cells), // while a job runs, only what it has still to fill
     fade: pulses ? 0.7 + 0.3 * Math.sin(now / 260) : 1,
     marks: ready() ? marks() : [],
+    layers: ready() ? layers() : [],
   });
   // Twenty pictures a second are enough to breathe, and leave the processor to the job.
   if (pulses) due.timer = setTimeout(refresh, 50);
@@ -94,6 +96,9 @@ function able({ tool: name, action, view: look }) {
   if (look) return Boolean(frame.image && frame.codes);
   if (name === "inspect") return true;
   if (props.disabled) return false;
+  if (name === "code") return Boolean(frame.codes);
+  if (action === "fill") return heldCode() !== null && region.cells.includes(1);
+  if (tool === "code" && ["undo", "redo"].includes(action)) return true; // the server has that history
   if (action === "undo") return region.past.length > 0;
   if (action === "redo") return region.future.length > 0;
   return action !== "clear" || region.cells.includes(1);
@@ -134,6 +139,7 @@ function note() {
     return say("same_code", { code, count: frame.codes.filter((one) => one === code).length });
   }
   if (tool === "inspect") return say("hint_inspect");
+  if (tool === "code") return codeNote();
   if (region.cells.includes(1)) return "";
   if (tool === "rectangle") return say("hint_rectangle");
   return say(coarse.matches ? "hint_touch" : "hint");
@@ -168,13 +174,15 @@ function marks() {
     list.push({ cells: drawn((cells) => paintRectangle(region, cells, drag.start, drag.end, 1)), kind });
   } else if (hover && (inside(hover) || drag) && !cursor) {
     const erase = drag ? !drag.ink : erasing || tool === "eraser";
-    const kind = tool === "inspect" || props.disabled ? "look" : erase ? "erase" : "paint";
+    const looking = tool === "inspect" || (tool === "code" && heldCode() === null);
+    const kind = looking || props.disabled ? "look" : erase && tool !== "code" ? "erase" : "paint";
     const single = kind === "look" || tool === "rectangle";
     list.push({ cells: single ? one(cellOf(hover)) : drawn((cells) => stamp(cells, hover, 1)), kind });
   }
   if (cursor) {
-    if (!props.disabled && (tool === "brush" || tool === "eraser")) {
-      const kind = tool === "eraser" || region.cells[cursor.row * region.cols + cursor.col] ? "erase" : "paint";
+    if (!props.disabled && ["brush", "eraser", "code"].includes(tool)) {
+      const erase = tool === "eraser" || (tool === "brush" && region.cells[cursor.row * region.cols + cursor.col]);
+      const kind = erase ? "erase" : "paint";
       list.push({ cells: drawn((cells) => stamp(cells, middleOf(cursor), 1)), kind });
     }
     list.push({ cells: one(cursor), kind: "cursor" });
