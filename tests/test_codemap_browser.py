@@ -462,11 +462,13 @@ def test_touch_on_a_phone(phone: MapPage) -> None:
 
 def test_fits_a_phone(phone: MapPage) -> None:
     code_map, page = phone, phone.page
+    code_map.tool("code")  # with all that comes with it
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for button in page.locator("#map button").all():
         box = button.bounding_box()
         assert box is not None and box["width"] >= 36 and box["height"] >= 36
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    code_map.tool("brush")
     # One pixel of the canvas for each of the screen, and square cells.
     width, height, shown = code_map.overlay.evaluate(
         "canvas => [canvas.width, canvas.height, canvas.getBoundingClientRect().width]"
