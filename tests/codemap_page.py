@@ -119,6 +119,7 @@ def build() -> gr.Blocks:
             "same-judge": {"judge": "somebody"},
             "other-codes": {"codes": CODES[::-1]},
             "same-codes": {"codes": CODES},
+            "answer-strokes": {"answered": 1000},
             "lock": {"disabled": True},
             "unlock": {"disabled": False},
             "broken-image": {"image": "data:image/png;base64,AAAA"},

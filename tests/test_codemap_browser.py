@@ -245,6 +245,26 @@ def test_inspecting_tells_row_column_and_code(code_map: MapPage) -> None:
     code_map.expect_region(nothing(), drawn=False)
 
 
+def test_a_stroke_with_a_code_shows_until_it_is_answered_and_leaves_the_region(
+    code_map: MapPage,
+) -> None:
+    path = [(4.3, 5.3), (15.3, 9.3)]
+    code_map.tool("code")
+    code_map.page.locator("#map .codemap-code input").fill("7")
+    code_map.page.mouse.move(*code_map.at((20.5, 20.5)))
+    code_map.page.mouse.down()
+    code_map.page.mouse.move(*code_map.at((20.5, 25.5)))
+    code_map.keys("Escape")  # takes it back
+    code_map.page.mouse.up()
+    code_map.drag(*path)
+    np.testing.assert_array_equal(code_map.drawn(), stroke(path, 3))
+    np.testing.assert_array_equal(code_map.sent(), nothing())
+    expect(code_map.page.locator("#inputs input")).to_have_value("0")
+    code_map.server("answer-strokes")
+    code_map.page.wait_for_timeout(300)
+    np.testing.assert_array_equal(code_map.drawn(), nothing())
+
+
 def test_region_stays_while_the_picture_changes(code_map: MapPage) -> None:
     path = [(4.5, 4.5), (14.5, 20.5)]
     code_map.drag(*path)
