@@ -42,9 +42,9 @@ def code_map(shared: MapPage) -> MapPage:
     shared.server("reset")
     expect(shared.page.locator("#inputs input")).to_have_value("0")
     expect(shared.count).to_have_text(f"en 0 / {ROWS * COLS}")
+    shared.tool("brush")  # undo is another with the code brush in hand
     expect(shared.page.locator("#map [data-action=undo]")).to_be_disabled()
     expect(shared.page.locator("#map [data-action=invert]")).to_be_enabled()
-    shared.tool("brush")
     shared.page.locator("#map .codemap-size input").fill("3")
     shared.page.locator("#map [data-view=picture]").click()
     shared.page.locator("#request textarea").focus()
