@@ -281,6 +281,10 @@ class StudioVerbs(Protocol):
 
     def compare(self, picture: np.ndarray) -> Comparison: ...
 
+    def commitment(self, picture: np.ndarray) -> float:
+        """Mean squared distance, per element, of the encoder's outputs from their codes."""
+        ...
+
     def code_book(self) -> CodeBook: ...
 
     def inpaint(

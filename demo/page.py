@@ -10,7 +10,7 @@ import gradio as gr
 
 from demo import api
 from demo.jobs import StudioVerbs
-from demo.tabs import codes, compare, edit, generate
+from demo.tabs import codes, compare, edit, generate, learn
 from demo.text import INTERFACE as _
 
 HERE = Path(__file__).parent
@@ -103,5 +103,7 @@ def build(studio: StudioVerbs) -> gr.Blocks:
                 compare.build(studio, session, tabs, compare_tab)
             with gr.Tab(_("tab_generate"), id="generate"):
                 generate.build(studio, sent, picture, tabs)
+            with gr.Tab(_("tab_learn"), id="learn") as learn_tab:
+                learn.build(studio, session, tabs, learn_tab)
     demo.queue(max_size=32)
     return demo

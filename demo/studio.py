@@ -25,6 +25,7 @@ from demo.drawing import code_palette
 from demo.jobs import CodeBook, Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
+from vq.precision import fast
 from vq.priors import RasterPrior
 from vq.surprise import code_bits_steps, filling_bits
 from vq.weights import fingerprint
@@ -261,6 +262,15 @@ class Studio:
                 Coded(codec, coded.picture, 8.0 * coded.num_bytes, *quality, coded.size, coded.fits)
             )
         return Comparison(picture, ours, tuple(others))
+
+    def commitment(self, picture: np.ndarray) -> float:
+        """Mean squared distance, per element, of encoder outputs of `(H, W, 3)` from their codes.
+
+        It is the third term of the paper's loss, not yet times beta.
+        """
+        batch = pictures.to_tensor(picture).to(self._device)
+        with self._turn, torch.inference_mode(), fast(self._device):
+            return float(self._autoencoder(batch).quantized.commitment_loss)
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

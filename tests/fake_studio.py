@@ -226,6 +226,12 @@ class FakeStudio:
             )
         return Comparison(picture, ours, tuple(others))
 
+    def commitment(self, picture: np.ndarray) -> float:
+        height, width = picture.shape[0] // STRIDE, picture.shape[1] // STRIDE
+        means = picture.reshape(height, STRIDE, width, STRIDE, 3).mean((1, 3))
+        vectors = self.palette()[self.encode(picture)]
+        return float(np.mean((means / 255 - vectors / 255) ** 2))
+
     def code_book(self) -> CodeBook:
         colours = self.palette()
         patches = colours[:, None, None].repeat(STRIDE, 1).repeat(STRIDE, 2)

@@ -26,6 +26,16 @@ COMPOSED = {
     "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
     "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},
     "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
+    "learn_column_": {f"learn_column_{c}" for c in ("code", "pixel", "dim", "bytes")},
+    "learn_rate_": {f"learn_rate_{name}" for name in ("original", "png", "uniform", "frequencies")},
+    "learn_": {
+        *(f"learn_{name}" for name in ("decoded", "shuffled", "blind")),
+        *(
+            f"learn_{name}_{part}"
+            for name in ("loss", "gradient", "bits", "dead", "prior", "collapse")
+            for part in ("question", "answer")
+        ),
+    },
     "compare_": {f"compare_{name}" for name in ("original", "codes", "jpeg", "webp")},
 }
 

@@ -1,0 +1,110 @@
+"""Figures of one picture that answer what readers of the VQ-VAE paper ask. NumPy and Pillow only.
+
+van den Oord et al., "Neural Discrete Representation Learning" (arXiv 1711.00937).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from demo.jobs import StudioVerbs
+
+
+@dataclass(frozen=True, eq=False)
+class Rate:
+    """What a picture costs in one way of writing it."""
+
+    name: str
+    bits: float
+    codes: int | None = None  # how many codes were written; None where it is no code map
+
+    def bits_a_pixel(self, pixels: int) -> float:
+        return self.bits / pixels
+
+    def bits_a_dim(self, pixels: int) -> float:
+        """Of each of a pixel's three values, as the paper counts."""
+        return self.bits / (3 * pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A picture `(H, W, 3)`, its codes `(h, w)`, and what can be seen in them."""
+
+    picture: np.ndarray
+    codes: np.ndarray
+    num_codes: int
+    decoded: np.ndarray
+    commitment: float  # see `StudioVerbs.commitment`
+    shuffled: np.ndarray  # decoded from the same codes in other places
+    uniform: np.ndarray  # decoded from codes that were drawn blindly
+
+    @property
+    def pixels(self) -> int:
+        return self.picture.shape[0] * self.picture.shape[1]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """At how many places each code stands `(K,)`."""
+        return np.bincount(self.codes.ravel(), minlength=self.num_codes)
+
+    @property
+    def used(self) -> int:
+        return int((self.counts > 0).sum())
+
+    @property
+    def entropy(self) -> float:
+        """Of this picture's own code frequencies, in bits a code."""
+        p = self.counts[self.counts > 0] / self.codes.size
+        return float(-(p * np.log2(p)).sum()) + 0.0  # not -0 for a single code
+
+    @property
+    def perplexity(self) -> float:
+        """As many codes as used equally often would have the same entropy."""
+        return float(2**self.entropy)
+
+    def error(self, other: np.ndarray) -> float:
+        """Mean squared error against the picture, of values from 0 to 1."""
+        return float(np.mean((self.picture / 255.0 - other / 255.0) ** 2))
+
+    def psnr(self, other: np.ndarray) -> float:
+        """Against the picture, in dB; inf if equal."""
+        error = self.error(other)
+        return -10 * math.log10(error) if error else math.inf
+
+    def rates(self) -> list[Rate]:
+        """From the most costly way of writing to the least; a prior's is not among them."""
+        n = self.codes.size
+        return [
+            Rate("original", 24.0 * self.pixels),
+            Rate("png", 8.0 * _png_bytes(self.picture)),
+            Rate("uniform", n * math.log2(self.num_codes), n),
+            Rate("frequencies", n * self.entropy, n),
+        ]
+
+
+def lesson(studio: StudioVerbs, picture: np.ndarray, codes: np.ndarray, seed: int = 0) -> Lesson:
+    """The figures of `picture` and its `codes`; what is drawn depends on `seed` alone."""
+    num_codes = studio.describe().num_codes
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(codes.ravel()).reshape(codes.shape)
+    uniform = generator.integers(0, num_codes, codes.shape)
+    return Lesson(
+        picture,
+        codes,
+        num_codes,
+        studio.decode(codes),
+        studio.commitment(picture),
+        studio.decode(shuffled),
+        studio.decode(uniform),
+    )
+
+
+def _png_bytes(picture: np.ndarray) -> int:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return file.tell()
