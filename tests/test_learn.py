@@ -108,3 +108,4 @@ def test_the_tab_teaches_then_answers(open_page: OpenPage, tmp_path: Path) -> No
         page.get_by_role("tab", name="Learn").click()
         expect(row).to_be_visible()
         assert studio.asked == [("pixelcnn", None)]  # coming back costs nothing
+        page.close()  # before the app is, or it would complain of losing it
