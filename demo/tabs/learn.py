@@ -57,14 +57,14 @@ def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) ->
         yield {empty: hidden, full: hidden, busy: gr.update(visible=True)}
         try:
             result = lesson(studio, original.picture, original.codes)
-            yield {
+            answers = {
                 full: gr.update(visible=True),
-                first: _coding(result, [], language),
                 second: _drawing(result, language),
                 decoded: result.decoded,
                 shuffled: result.shuffled,
                 uniform: result.uniform,
             }
+            yield {**answers, first: _coding(result, [], language)}
             # Only bits of a prior that goes row by row add up to what a map costs.
             priced = []
             if judge is not None:
@@ -73,7 +73,9 @@ def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) ->
         except Exception:
             yield {taught: None, busy: hidden, full: hidden, empty: gr.update(visible=True)}
             raise unexpected("learn", request) from None
-        yield {taught: original, busy: hidden, first: _coding(result, priced, language)}
+        # All again: a browser that is short of time may skip what is not the last.
+        done = {taught: original, empty: hidden, busy: hidden}
+        yield {**answers, **done, first: _coding(result, priced, language)}
 
     tab.select(
         teach,
