@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -12,8 +11,7 @@ import numpy as np
 from demo.codemap import CodeMap
 from demo.session import Draft, Session
 from demo.text import CATALOGUES, say
-
-Updates = dict[Any, Any]
+from demo.toasts import Updates
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from PIL import Image
 
 MODES = ("vary", "remove")
 MAX_SEED = 2**32 - 1
+LARGEST_RANDOM_SEED = 999_999  # short enough to be noted down
 MAX_VARIATIONS = 8
 MAX_STEPS = 256
 MAX_PARTICLES = 64

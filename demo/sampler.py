@@ -20,10 +20,10 @@ import numpy as np
 from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
-from demo.editor import LARGEST_RANDOM_SEED, Updates, expected, unexpected
-from demo.jobs import CodeStep, Refusal, Settings, StudioVerbs, picture_count
-from demo.session import Snapshot
+from demo.jobs import LARGEST_RANDOM_SEED, CodeStep, Refusal, Settings, StudioVerbs, picture_count
+from demo.session import Made, Origin, Snapshot
 from demo.text import language_of, say
+from demo.toasts import Updates, expected, unexpected
 from vq.pictures import picture_grid
 
 LOOKS = 6  # times that pictures at work are decoded and shown, the last included
@@ -32,11 +32,15 @@ UNFILLED = 128  # grey, in a saved picture; on the page what has no code yet is 
 
 @dataclass(frozen=True, eq=False)
 class Generated:
-    """Pictures `(N, H, W, 3)` as far as they are, their codes, and what remains `(N, h, w)`."""
+    """Pictures `(N, H, W, 3)` as far as they are, their codes, and what remains `(N, h, w)`.
+
+    `prior` made them all, each from its seed.
+    """
 
     pictures: np.ndarray
     codes: np.ndarray
     remaining: np.ndarray
+    prior: str
     seeds: tuple[int, ...]
 
     @property
@@ -128,7 +132,7 @@ class Sampler:
                     # To decode at every step would take longer than the steps.
                     looks = math.ceil(step.steps / LOOKS)
                     if generated is None or step.step % looks == 0 or step.step == step.steps:
-                        generated = self._seen(step, seeds, generated)
+                        generated = self._seen(step, settings.prior, seeds, generated)
                         updates |= self._show(generated)
                     yield updates
         except Exception:
@@ -184,7 +188,8 @@ class Sampler:
         if generated is None or chosen is None or not generated.finished[chosen]:
             raise expected(Refusal("error_none_chosen"), language_of(request))
         codes = generated.codes[chosen]
-        return Snapshot(generated.pictures[chosen], codes, np.zeros(codes.shape, bool))
+        made = Made("generated", origin=Origin(generated.prior, generated.seeds[chosen]))
+        return Snapshot(generated.pictures[chosen], codes, np.zeros(codes.shape, bool), made)
 
     def save(self, generated: Generated | None, chosen: int | None, request: gr.Request) -> Updates:
         """The chosen picture as a PNG file to download."""
@@ -203,7 +208,9 @@ class Sampler:
         path = save_pil_to_cache(picture, self.parts.file.GRADIO_CACHE, name, "png")
         return {self.parts.file: path}
 
-    def _seen(self, step: CodeStep, seeds: tuple[int, ...], before: Generated | None) -> Generated:
+    def _seen(
+        self, step: CodeStep, prior: str, seeds: tuple[int, ...], before: Generated | None
+    ) -> Generated:
         """The step in pictures; only those at work are decoded, the others are as before."""
         decoded = {i: self.studio.decode(step.codes[i]) for i in step.at_work}
         if before is None:
@@ -215,7 +222,7 @@ class Sampler:
         for i, picture in decoded.items():
             unfilled = step.remaining[i].repeat(stride, 0).repeat(stride, 1)[..., None]
             pictures[i] = np.where(unfilled, UNFILLED, picture)
-        return Generated(pictures, step.codes, step.remaining, seeds)
+        return Generated(pictures, step.codes, step.remaining, prior, seeds)
 
     def _progress(self, step: CodeStep, settings: Settings, language: str) -> str:
         return say(

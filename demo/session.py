@@ -37,23 +37,6 @@ def _spilled(picture: np.ndarray) -> np.ndarray:
     return array
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """One state of the picture: `picture` `(H, W, 3)` and its `codes` `(h, w)`.
-
-    `edited` `(h, w)` marks every cell that was ever repainted.
-    """
-
-    picture: np.ndarray
-    codes: np.ndarray
-    edited: np.ndarray
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "picture", _frozen(self.picture, np.uint8))
-        object.__setattr__(self, "codes", _frozen(self.codes, np.int32))
-        object.__setattr__(self, "edited", _frozen(self.edited, np.bool_))
-
-
 @dataclass(frozen=True)
 class Origin:
     """Which prior made a variation, from which seed, and its bits under the judge if there is one.
@@ -64,6 +47,38 @@ class Origin:
     prior: str
     seed: int
     bits: float | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What made a snapshot: its `kind`, and what belongs to that kind.
+
+    The words for it are `step_` and the kind in `demo/text`.
+    """
+
+    kind: str
+    cells: int = 0  # that were repainted
+    code: int | None = None  # with which
+    origin: Origin | None = None  # of what a prior made
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One state of the picture: `picture` `(H, W, 3)` and its `codes` `(h, w)`.
+
+    `edited` `(h, w)` marks every cell that was ever repainted. `number` counts the edits up to it.
+    """
+
+    picture: np.ndarray
+    codes: np.ndarray
+    edited: np.ndarray
+    made: Made = Made("opened")
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "picture", _frozen(self.picture, np.uint8))
+        object.__setattr__(self, "codes", _frozen(self.codes, np.int32))
+        object.__setattr__(self, "edited", _frozen(self.edited, np.bool_))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +111,15 @@ class Session:
     draft: Draft | None = None
 
     @classmethod
-    def of(cls, upload: np.ndarray, picture: np.ndarray, codes: np.ndarray) -> Session:
+    def of(
+        cls,
+        upload: np.ndarray,
+        picture: np.ndarray,
+        codes: np.ndarray,
+        made: Made = Made("opened"),
+    ) -> Session:
         """A fresh session: the upload, the `picture` at the working size, and its `codes`."""
-        untouched = Snapshot(picture, codes, np.zeros(codes.shape, bool))
+        untouched = Snapshot(picture, codes, np.zeros(codes.shape, bool), made)
         return cls(secrets.token_hex(8), _spilled(upload), (untouched,))
 
     @property
@@ -134,15 +155,22 @@ class Session:
         """The chosen variation becomes the current picture; what had been undone is forgotten."""
         if self.draft is None:
             return self
-        return self.edit(*self.shown, self.draft.cells)
+        cells, origin = self.draft.cells, self.draft.origins[self.draft.chosen]
+        made = Made("resampled", cells=int(np.count_nonzero(cells)), origin=origin)
+        return self.edit(*self.shown, cells, made)
 
-    def edit(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> Session:
+    def edit(
+        self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, made: Made
+    ) -> Session:
         """A new current picture, repainted at `cells` `(h, w)`; what had been undone is forgotten.
 
-        Nothing waits for decision after it.
+        Nothing waits for decision after it. Where the history is full its oldest edit falls off;
+        the picture as it was opened stays.
         """
-        snapshot = Snapshot(picture, codes, self.current.edited | cells)
-        history = (*self.history[: self.position + 1], snapshot)[-MAX_HISTORY:]
+        current = self.current
+        snapshot = Snapshot(picture, codes, current.edited | cells, made, current.number + 1)
+        opened, *edits = *self.history[: self.position + 1], snapshot
+        history = (opened, *edits[-(MAX_HISTORY - 1) :])
         return replace(self, history=history, position=len(history) - 1, draft=None)
 
     def discard(self) -> Session:

@@ -16,11 +16,12 @@ import gradio as gr
 import numpy as np
 
 from demo.codemap import CodeMap, Heat
-from demo.edit_view import Updates, class_of, prior_name
-from demo.editor import SIDE_BY_SIDE, expected, unexpected
+from demo.edit_view import class_of, prior_name
+from demo.filling import SIDE_BY_SIDE
 from demo.jobs import Refusal, StudioVerbs
 from demo.session import Session
 from demo.text import language_of
+from demo.toasts import Updates, expected, unexpected
 
 
 @dataclass(frozen=True, eq=False)

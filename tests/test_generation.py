@@ -14,7 +14,7 @@ import torch
 from demo.jobs import CodeStep, Refusal, Settings
 from demo.sampler import LOOKS, UNFILLED, GenerateParts, Sampler
 from demo.studio import TOGETHER, Studio
-from tests.test_editor import ENGLISH
+from tests.edit_tab import ENGLISH
 from tests.tiny_checkpoint import tiny_checkpoint
 from vq.checkpoints import DEFAULT_CHECKPOINT, Checkpoint
 from vq.priors.pixelcnn import PixelCNN, PixelCNNConfig

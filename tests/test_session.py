@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo.session import MAX_HISTORY, Draft, Origin, Session
+from demo.session import MAX_HISTORY, Draft, Made, Origin, Session
 
 STRIDE = 4
 
@@ -66,14 +66,17 @@ def test_an_edit_is_one_step_and_marks_its_cells() -> None:
     first, second = cells_of(session, (0, 0, 2, 2)), cells_of(session, (1, 1, 3, 4))
     for number, cells in enumerate((first, second), start=1):
         picture = np.full_like(session.current.picture, number)
-        session = session.edit(picture, np.where(cells, number, session.current.codes), cells)
+        codes = np.where(cells, number, session.current.codes)
+        session = session.edit(picture, codes, cells, Made("brushed", code=number))
     assert session.position == 2 and len(session.history) == 3
     np.testing.assert_array_equal(session.current.edited, first | second)
     assert session.current.codes[0, 0] == 1 and session.current.codes[1, 1] == 2
     back = session.undo()
     np.testing.assert_array_equal(back.current.edited, first)
-    again = back.edit(picture, session.current.codes, second)
+    again = back.edit(picture, session.current.codes, second, Made("brushed", code=3))
     assert not again.can_redo and len(again.history) == 3
+    made = [(one.number, one.made.kind, one.made.code) for one in again.history]
+    assert made == [(0, "opened", None), (1, "brushed", 1), (2, "brushed", 3)]
 
 
 def test_discard_keeps_nothing_and_loses_nothing() -> None:
@@ -115,12 +118,29 @@ def test_history_does_not_move_while_a_draft_waits() -> None:
     assert waiting.discard().can_undo
 
 
-def test_the_oldest_snapshots_go_first() -> None:
+def test_what_is_kept_says_how_it_came_to_be() -> None:
+    session = session_of()
+    cells = cells_of(session, (1, 1, 3, 4))
+    kept = session.propose(draft_of(session, cells, variations=3)).choose(2).keep()
+    assert kept.current.made == Made("resampled", cells=6, origin=Origin("masked", 2))
+    assert kept.history[0].made == Made("opened")
+
+
+def test_the_oldest_edits_go_first_and_the_upload_stays() -> None:
     session = session_of((8, 8))
+    opened = session.current
     for colour in range(MAX_HISTORY + 5):
         session = session.propose(draft_of(session, np.ones((2, 2), bool), 1, colour)).keep()
     assert len(session.history) == MAX_HISTORY
     assert session.current.picture[0, 0, 0] == MAX_HISTORY + 4
+    # Edit number n has the colour n - 1: those between the upload and the last 31 are gone.
+    assert session.history[0] is opened
+    numbers = [snapshot.number for snapshot in session.history[1:]]
+    assert numbers == list(range(7, MAX_HISTORY + 6))
+    assert [one.picture[0, 0, 0] + 1 for one in session.history[1:]] == numbers
+    for _ in session.history[1:]:
+        session = session.undo()
+    assert session.current is opened and not session.can_undo
 
 
 def test_a_variation_that_is_not_there_is_refused() -> None:

@@ -11,11 +11,11 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from demo.editor import SIDE_BY_SIDE
+from demo.filling import SIDE_BY_SIDE
 from demo.session import Draft, Origin, Session
 from demo.surprise import Kept, Surprise
+from tests.edit_tab import Request
 from tests.fake_studio import PARTS, FakeStudio
-from tests.test_editor import Request
 
 CANVAS: Any = "canvas"  # stand for themselves, so that updates can be read
 KEPT: Any = "kept"

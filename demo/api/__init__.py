@@ -19,9 +19,9 @@ from typing import Any
 import gradio as gr
 
 from demo.api import inpaint, pictures, sampling
-from demo.editor import expected
 from demo.jobs import Refusal, StudioVerbs
 from demo.text import LANGUAGES
+from demo.toasts import expected
 
 
 class Blocks(gr.Blocks):

@@ -20,10 +20,10 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from demo.codemap.packing import MAX_SIDE
-from demo.editor import expected, unexpected
 from demo.jobs import Description, Refusal
 from demo.picture_input import uploaded_file
 from demo.text import language_of
+from demo.toasts import expected, unexpected
 from vq.pictures import PictureError, read_picture
 
 Item = TypeVar("Item")

@@ -12,13 +12,13 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.editor import expected, unexpected
 from demo.explorer import CodeExplorer
 from demo.explorer.component import packed_book
 from demo.jobs import Refusal, StudioVerbs
 from demo.session import Session
 from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
+from demo.toasts import expected, unexpected
 
 
 @dataclass(frozen=True, eq=False)

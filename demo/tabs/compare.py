@@ -11,11 +11,11 @@ from typing import Any
 import gradio as gr
 
 from demo.drawing import error_map
-from demo.editor import unexpected
 from demo.jobs import Coded, Comparison, StudioVerbs
 from demo.session import Session, Snapshot
 from demo.text import INTERFACE as _
 from demo.text import language_of, say
+from demo.toasts import unexpected
 
 
 def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:

@@ -11,13 +11,15 @@ from gradio.media import get_image
 from demo.codemap import CodeMap
 from demo.drawing import ERROR_LIMIT, error_colours
 from demo.edit_view import EditParts
-from demo.editor import Editor, guarded
+from demo.editor import Editor
+from demo.filling import Filling
 from demo.jobs import StudioVerbs
 from demo.picture_input import PictureInput
 from demo.surprise import Surprise
 from demo.tabs import edit_settings
 from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
+from demo.toasts import guarded
 
 # Photographs that come with Gradio, so that there is something to try without a network.
 EXAMPLES = ("lion.jpg", "tower.jpg", "cheetah1.jpg", "cheetah.jpg")
@@ -29,7 +31,7 @@ _SMALL: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
 
 
 def build(studio: StudioVerbs, session: gr.State, sent: gr.State) -> PictureInput:
-    """Lay the tab out in the current context and wire it to an `Editor`.
+    """Lay the tab out in the current context and wire it to an `Editor` and its jobs.
 
     Returns where a picture comes in. Another tab may put one there, its codes in `sent`.
     """
@@ -109,12 +111,22 @@ def build(studio: StudioVerbs, session: gr.State, sent: gr.State) -> PictureInpu
     )  # fmt: skip
     kept = gr.State(None, time_to_live=session.time_to_live)
     surprise = Surprise(studio, canvas, kept)
-    _wire(Editor(studio, parts), surprise, picture, sent, inputs, keep, discard)
+    _wire(
+        Editor(studio, parts),
+        Filling(studio, parts),
+        surprise,
+        picture,
+        sent,
+        inputs,
+        keep,
+        discard,
+    )
     return picture
 
 
 def _wire(
     editor: Editor,
+    filling: Filling,
     surprise: Surprise,
     picture: PictureInput,
     sent: gr.State,
@@ -133,7 +145,7 @@ def _wire(
     # Without triggers: when the page loads, and at every change.
     prior, label = inputs["prior"], inputs["label"]
     at_once: dict[str, Any] = {"queue": False, **quiet}
-    gr.on(None, editor.explain, [prior, inputs["quality"]], parts.quality_note, **at_once)
+    gr.on(None, filling.explain, [prior, inputs["quality"]], parts.quality_note, **at_once)
     gr.on(None, surprise.judge, [prior, label], parts.canvas, **at_once)
     looking = parts.canvas.ask(
         surprise.show,
@@ -147,27 +159,27 @@ def _wire(
 
     # Others may be at work: until its turn comes, a job can be seen to wait, and be stopped.
     job = parts.resample.click(
-        editor.wait,
+        filling.wait,
         [parts.session, parts.canvas],
         everything,
-        validator=editor.ready,
+        validator=filling.ready,
         trigger_mode="once",
         concurrency_limit=None,
         cancels=looking,  # there will soon be other codes
         **quiet,
     ).success(
-        editor.resample,
+        filling.resample,
         [parts.session, parts.canvas, *inputs.values()],
         everything,
         concurrency_id="resample",
         concurrency_limit=1,
         **quiet,
     )
-    job.failure(editor.stopped, parts.session, everything, **at_once)
+    job.failure(filling.stopped, parts.session, everything, **at_once)
     # The session is read and written by one action at a time: whatever replaces it first ends the
     # job. In a step of its own, because an event that has a function cancels only after it.
     end: dict[str, Any] = {"fn": None, "cancels": job, **at_once}
-    parts.stop.click(**end).then(editor.stopped, parts.session, everything, **at_once)
+    parts.stop.click(**end).then(filling.stopped, parts.session, everything, **at_once)
     picture.change(**end).then(
         guarded(editor.open),
         [picture, sent],

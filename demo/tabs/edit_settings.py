@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo.editor import SIDE_BY_SIDE
+from demo.filling import SIDE_BY_SIDE
 from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
 from demo.text import INTERFACE as _
 from demo.text import name_of

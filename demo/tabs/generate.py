@@ -6,13 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from demo.editor import guarded
 from demo.jobs import MAX_SEED, Description, StudioVerbs
 from demo.picture_input import PictureInput
 from demo.sampler import Generated, GenerateParts, Sampler, Updates
 from demo.tabs.edit import STATUS_TEMPLATE
 from demo.text import INTERFACE as _
 from demo.text import name_of
+from demo.toasts import guarded
 
 COUNTS = (4, 8, 12, 16)
 # Where each kind of prior makes its best whole pictures: nothing known holds them together.

@@ -11,12 +11,12 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.editor import unexpected
 from demo.jobs import StudioVerbs
 from demo.lessons import Lesson, Rate, lesson
 from demo.session import Session, Snapshot
 from demo.text import INTERFACE as _
 from demo.text import language_of, say
+from demo.toasts import unexpected
 
 
 def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:

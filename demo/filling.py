@@ -1,0 +1,197 @@
+"""The jobs of the Edit tab: fill what is painted, step by step, and put up what came for decision.
+
+A job gets the visitor's `Session` and gives updates for the parts of the page. The session is only
+replaced at the end of what succeeded, so an error, Stop, or a closed tab leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from html import escape
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from demo.codemap import CodeMap
+from demo.edit_view import EditParts, prior_name
+from demo.editor import painted_cells
+from demo.jobs import LARGEST_RANDOM_SEED, Refusal, Settings, Step, StudioVerbs, quality_at
+from demo.session import Draft, Origin, Session
+from demo.text import language_of, say
+from demo.toasts import Updates, expected, unexpected
+
+SIDE_BY_SIDE = "side by side"  # chosen in place of a prior: every prior fills the same hole
+
+
+class Filling:
+    def __init__(self, studio: StudioVerbs, parts: EditParts) -> None:
+        self.studio = studio
+        self.parts = parts
+        self.about = studio.describe()
+
+    def explain(self, prior: Any, quality: Any, request: gr.Request) -> Updates:
+        """What the chosen quality means for the chosen prior, or priors, in plain words."""
+        language = language_of(request)
+        try:
+            chosen = quality_at(quality)
+        except Refusal as refusal:
+            raise expected(refusal, language) from None
+        sentences = []
+        for name in self._priors(prior):
+            key = "quality_steps"
+            if name in self.about.raster:
+                key = "quality_particles" if chosen.particles > 1 else "quality_one_particle"
+            sentences.append(
+                say(
+                    language,
+                    key,
+                    prior=prior_name(str(name), language),
+                    steps=chosen.steps,
+                    particles=chosen.particles,
+                )
+            )
+        text = f"{say(language, f'quality_{chosen.name}')}. {' '.join(sentences)}"
+        return {self.parts.quality_note: escape(text)}
+
+    def ready(self, session: Session | None, mask: object, request: gr.Request) -> list[Any]:
+        """Whether Resample can start: a verdict on each input; the canvas carries the message."""
+        language = language_of(request)
+        message = ""
+        try:
+            painted_cells(session, mask)
+        except Refusal as refusal:
+            message = say(language, refusal.key, **refusal.values)
+        return [gr.validate(True, ""), gr.validate(not message, message)]
+
+    def wait(self, session: Session | None, mask: object, request: gr.Request) -> Updates:
+        """What is seen until the job begins: it may have to queue behind other visitors'."""
+        text = say(language_of(request), "status_waiting")
+        return {**self.parts.busy(), **self.parts.told(text)}
+
+    def resample(
+        self,
+        session: Session | None,
+        mask: object,
+        prior: Any,
+        mode: Any,
+        quality: Any,
+        variations: Any,
+        seed: Any,
+        random_seed: Any,
+        label: Any,
+        guidance: Any,
+        temperature: Any,
+        top_k: Any,
+        top_p: Any,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """Fill the painted cells, step by step on the canvas, and put up what came for decision."""
+        language = language_of(request)
+        try:
+            cells = painted_cells(session, mask)
+            chosen = quality_at(quality)
+            seed = secrets.randbelow(LARGEST_RANDOM_SEED + 1) if random_seed else seed
+            settings = [
+                Settings(
+                    prior=name,
+                    mode=mode,
+                    variations=variations,
+                    seed=seed,
+                    label=label or None,
+                    guidance=guidance,
+                    temperature=temperature,
+                    top_k=top_k or None,
+                    top_p=top_p,
+                    steps=chosen.steps,
+                    particles=chosen.particles,
+                )
+                for name in self._priors(prior)
+            ]
+            assert session is not None  # or there were no cells
+            picture, codes = session.current.picture, session.current.codes
+            # All of them before any begins: none may be refused once others have done their work.
+            jobs = [self.studio.resample(picture, codes, cells, one) for one in settings]
+        except Refusal as refusal:
+            raise expected(refusal, language) from None
+
+        yield {self.parts.seed: settings[0].seed}
+        started = time.monotonic()
+        try:
+            filled = []
+            for name, job in zip(self._priors(prior), jobs, strict=True):
+                with closing(job):
+                    for step in job:
+                        yield self._stepped(step, name, cells, language)
+                filled.append(step.codes)
+            yield self.parts.told(say(language, "status_finishing"))
+            draft = self._draft(picture, filled, cells, settings)
+        except Exception:
+            raise unexpected("resample", request) from None
+        seconds = time.monotonic() - started
+        text = self._done(draft, language, seconds)
+        yield {**self.parts.shown(session.propose(draft), language), **self.parts.told(text)}
+
+    def stopped(self, session: Session | None, request: gr.Request) -> Updates:
+        """The job was stopped, raised, or found no place in the queue: back to before it."""
+        key = "status_start" if session is None else "status_stopped"
+        language = language_of(request)
+        return {**self.parts.shown(session, language), **self.parts.told(say(language, key))}
+
+    def _priors(self, choice: Any) -> Sequence[Any]:
+        return self.about.priors if choice == SIDE_BY_SIDE else [choice]
+
+    def _stepped(self, step: Step, prior: str, cells: np.ndarray, language: str) -> Updates:
+        text = say(
+            language,
+            "status_row" if prior in self.about.raster else "status_step",
+            prior=prior_name(prior, language),
+            step=step.step,
+            steps=step.steps,
+            left=f"{np.count_nonzero(step.remaining[0]):,}",
+            cells=f"{np.count_nonzero(cells):,}",
+        )
+        canvas = CodeMap.update(
+            codes=step.codes[0], image=step.picture, remaining=step.remaining[0]
+        )
+        return {self.parts.canvas: canvas, **self.parts.told(text)}
+
+    def _draft(
+        self,
+        picture: np.ndarray,
+        filled: Sequence[np.ndarray],
+        cells: np.ndarray,
+        settings: Sequence[Settings],
+    ) -> Draft:
+        """`filled` has the maps `(V, h, w)` of each prior; those of one seed come side by side."""
+        codes = np.stack(filled, axis=1).reshape(-1, *cells.shape)
+        pictures = self.studio.render(picture, codes, cells)
+        bits: Sequence[float | None] = [None] * len(codes)
+        if self.about.judge is not None:
+            bits = self.studio.judge(codes, cells, settings[0].label).tolist()
+        makers = [(one.prior, seed) for seed in settings[0].seeds for one in settings]
+        origins = [Origin(*maker, found) for maker, found in zip(makers, bits, strict=True)]
+        return Draft(pictures, codes, cells, tuple(origins))
+
+    def _done(self, draft: Draft, language: str, seconds: float) -> str:
+        seeds = [origin.seed for origin in draft.origins]
+        several = len({origin.prior for origin in draft.origins}) > 1
+        key = "status_done_many" if len(seeds) > 1 else "status_done"
+        text = say(
+            language,
+            "status_done_side_by_side" if several else key,
+            cells=f"{np.count_nonzero(draft.cells):,}",
+            variations=len(seeds),
+            seconds=f"{seconds:.1f}",
+            seed=seeds[0],
+            first=seeds[0],
+            last=seeds[-1],
+        )
+        if self.about.judge is None:
+            return text
+        judge, bits = prior_name(self.about.judge, language), draft.origins[0].bits
+        key = "status_judged_many" if len(seeds) > 1 else "status_judged"
+        return f"{text} {say(language, key, judge=judge, bits=f'{bits:,.0f}')}"
