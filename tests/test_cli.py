@@ -15,6 +15,7 @@ from tests.tiny_checkpoint import photograph, tiny_checkpoint
 from vq.checkpoints import DEFAULT_CHECKPOINT, load
 from vq.cli import main
 from vq.recipes import get_recipe, recipe_names
+from vq.weights import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +224,40 @@ def test_help_is_there_for_every_command() -> None:
     )
     for command in ("train", "evaluate", "reconstruct", "inpaint", "sample", "info"):
         assert command in result.stdout
+
+
+def test_encode_and_decode_are_reconstruct_in_two_steps(
+    checkpoint: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, codes, out = (tmp_path / name for name in ("whole.png", "a.codes", "out.png"))
+    last = ["--checkpoint", checkpoint]
+    assert main(["reconstruct", str(picture), "-o", str(whole), *last]) == 0
+    assert main(["encode", str(picture), "-o", str(codes), *last]) == 0
+    assert "13x10 codes" in capsys.readouterr().out
+    assert main(["decode", str(codes), "-o", str(out), *last]) == 0
+    assert np.array_equal(np.asarray(Image.open(out)), np.asarray(Image.open(whole)))
+    assert Image.open(out).size == (50, 38)
+
+    assert main(["encode", str(picture), "-o", str(codes), "--longest", "32", *last]) == 0
+    assert main(["decode", str(codes), "-o", str(out), *last]) == 0
+    assert Image.open(out).size == (32, 24)
+
+
+def test_decode_refuses_what_is_damaged_or_of_another_checkpoint(
+    checkpoint: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes, out, other = (tmp_path / name for name in ("a.codes", "out.png", "other"))
+    assert main(["encode", str(picture), "-o", str(codes), "--checkpoint", checkpoint]) == 0
+    changed = tiny_checkpoint()
+    changed.autoencoder.quantizer.codebook.data += 1
+    changed.save(other)
+    ids = [fingerprint(load(path).autoencoder) for path in (checkpoint, other)]
+    capsys.readouterr()
+    assert main(["decode", str(codes), "-o", str(out), "--checkpoint", str(other)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("vq decode: ") and error.count("\n") == 1
+    assert ids[0] != ids[1] and all(one in error for one in ids)
+    codes.write_bytes(codes.read_bytes()[:-1])
+    assert main(["decode", str(codes), "-o", str(out), "--checkpoint", checkpoint]) == 2
+    assert capsys.readouterr().err == "vq decode: The code file ends too early.\n"
+    assert not out.exists()

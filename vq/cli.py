@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -14,6 +14,9 @@ from PIL import Image
 from vq.checkpoints import DEFAULT_CHECKPOINT, CheckpointError
 from vq.inpainting import MODES, TEMPERATURE
 from vq.recipes import STAGES
+
+if TYPE_CHECKING:
+    from vq.autoencoder import VQVAE
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,6 +85,22 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("reconstruct", help="encode and decode a picture")
     p.set_defaults(run=_reconstruct)
     p.add_argument("picture", type=Path)
+    _add_common(p)
+
+    p = commands.add_parser(
+        "encode",
+        help="write the code map of a picture into a small file",
+        description="Write the code map of a picture into a file, which `decode` and the app open. "
+        "The app shrinks a picture to 512 pixels first and opens maps of that size.",
+    )
+    p.set_defaults(run=_encode)
+    p.add_argument("picture", type=Path)
+    _add_common(p)
+    p.add_argument("--longest", type=int, help="shrink until no side is above so many pixels")
+
+    p = commands.add_parser("decode", help="make the picture of a code map's file")
+    p.set_defaults(run=_decode)
+    p.add_argument("codes", type=Path, help="a file that `encode` or the app wrote")
     _add_common(p)
 
     p = commands.add_parser(
@@ -182,17 +201,63 @@ def _card(args: argparse.Namespace) -> None:
 
 def _reconstruct(args: argparse.Namespace) -> None:
     from vq.checkpoints import load
-    from vq.inpainting import decode, encode
+    from vq.inpainting import decode
     from vq.pictures import read_picture
 
     picture = read_picture(args.picture)
     autoencoder = load(args.checkpoint).autoencoder
-    # The sides are padded up to multiples of the stride by repeating the edge, then cut back.
+    codes = _codes_of(picture, autoencoder)
     width, height = picture.size
-    pads = ((0, -height % autoencoder.stride), (0, -width % autoencoder.stride), (0, 0))
-    codes = encode(autoencoder, np.pad(np.asarray(picture), pads, "edge"))
     Image.fromarray(decode(autoencoder, codes[None])[0, :height, :width]).save(args.out)
-    print(f"{args.out}: {codes.shape[1]}x{codes.shape[0]} codes, {len(np.unique(codes))} different")
+    print(f"{args.out}: {_summary(codes)}")
+
+
+def _encode(args: argparse.Namespace) -> None:
+    from vq.checkpoints import load
+    from vq.code_file import CodeFile
+    from vq.pictures import read_picture, working_size
+    from vq.weights import fingerprint
+
+    picture = read_picture(args.picture)
+    autoencoder = load(args.checkpoint).autoencoder
+    if args.longest is not None:
+        size = working_size(*picture.size, autoencoder.stride, args.longest)
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    codes = _codes_of(picture, autoencoder)
+    num_codes = autoencoder.config.num_codes
+    CodeFile(fingerprint(autoencoder), num_codes, codes, picture.size).save(args.out)
+    print(f"{args.out}: {_summary(codes)}, {args.out.stat().st_size} bytes")
+
+
+def _decode(args: argparse.Namespace) -> None:
+    from vq.checkpoints import load
+    from vq.code_file import CodeFile
+    from vq.inpainting import decode
+    from vq.weights import fingerprint
+
+    file = CodeFile.load(args.codes)
+    autoencoder = load(args.checkpoint).autoencoder
+    codes = file.codes_of(fingerprint(autoencoder))
+    picture = Image.fromarray(decode(autoencoder, codes[None])[0])
+    width, height = file.picture_size or picture.size
+    if width > picture.width or height > picture.height:
+        raise ValueError(f"{args.codes}: {picture.size} pixels cannot be cut to {width, height}")
+    picture = picture.crop((0, 0, width, height))
+    picture.save(args.out)
+    print(f"{args.out}: {picture.width}x{picture.height} pixels")
+
+
+def _codes_of(picture: Image.Image, autoencoder: VQVAE) -> np.ndarray:
+    """The codes of a picture whose sides are padded up to multiples of the stride by their edge."""
+    from vq.inpainting import encode
+
+    stride = autoencoder.stride
+    pads = ((0, -picture.height % stride), (0, -picture.width % stride), (0, 0))
+    return encode(autoencoder, np.pad(np.asarray(picture), pads, "edge"))
+
+
+def _summary(codes: np.ndarray) -> str:
+    return f"{codes.shape[1]}x{codes.shape[0]} codes, {len(np.unique(codes))} different"
 
 
 def _inpaint(args: argparse.Namespace) -> None:
