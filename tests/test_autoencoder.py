@@ -47,7 +47,7 @@ def test_decoding_the_codes_is_the_forward_pass(books: int) -> None:
 
 def test_pictures_are_in_range_whatever_the_codes() -> None:
     m = model().eval()
-    m.quantizer.codebook *= 1000
+    m.quantizer.codebook.mul_(1000)
     decoded = m.decode(torch.arange(16).reshape(1, 4, 4))
     assert 0 <= float(decoded.min()) <= float(decoded.max()) <= 1
 

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from vq.quantizer import VectorQuantizer, nearest_codes, perplexity, straight_through
+from vq.quantizer import (
+    VectorQuantizer,
+    nearest_codes,
+    perplexity,
+    rotation_trick,
+    straight_through,
+)
 
 
 def quantizer(**changes: object) -> VectorQuantizer:
@@ -55,6 +61,61 @@ def test_straight_through_has_the_value_of_e_and_the_gradient_of_z() -> None:
     weights = outputs(1000, seed=3)
     (y * weights).sum().backward()
     assert z.grad is not None and torch.equal(z.grad, weights)
+
+
+def rotation(z: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
+    """The matrix (D, D) that turns z's direction to e's in their plane, as the exponential of its
+    angle times the plane's generator."""
+    u = z / z.norm()
+    across = e - (e @ u) * u
+    w = across / across.norm()
+    angle = torch.atan2(e @ w, e @ u)
+    return torch.linalg.matrix_exp(angle * (w[:, None] * u - u[:, None] * w))
+
+
+def test_the_rotation_trick_has_the_value_of_e_and_the_gradient_of_the_rotation() -> None:
+    """As arXiv 2410.06424 defines it, with a dense matrix that is made in another way."""
+    z, e = outputs(5, 7).double().requires_grad_(), 3 * outputs(5, 7, seed=2).double()
+    y = rotation_trick(z, e)
+    assert torch.equal(y, e)  # to the last bit
+    g = outputs(5, 7, seed=3).double()
+    (grad,) = torch.autograd.grad((y * g).sum(), z)
+    for i in range(5):
+        r = rotation(z[i].detach(), e[i])
+        scale = e[i].norm() / z[i].detach().norm()
+        assert torch.allclose(scale * r @ z[i], e[i])  # so that it is the rotation asked for
+        assert torch.allclose(grad[i], scale * r.T @ g[i])
+
+
+def test_the_rotation_trick_keeps_the_angle_between_gradient_and_vector() -> None:
+    """What the paper wants of it; straight-through does not have this."""
+    z, e = outputs(50, 8).requires_grad_(), outputs(50, 8, seed=2)
+    y = rotation_trick(z, e)
+    g = outputs(50, 8, seed=3)
+    (grad,) = torch.autograd.grad((y * g).sum(), z)
+    kept = F.cosine_similarity(grad, z.detach())
+    assert torch.allclose(kept, F.cosine_similarity(g, e), atol=1e-5)
+
+
+@pytest.mark.parametrize("z", [[0.0, 0.0], [-2.0, 0.0], [1.0, 0.0]])
+def test_the_rotation_trick_is_finite_where_there_is_no_plane(z: list[float]) -> None:
+    vector = torch.tensor([z], requires_grad=True)
+    y = rotation_trick(vector, torch.tensor([[1.0, 0.0]]))
+    (grad,) = torch.autograd.grad(y.sum(), vector)
+    assert y.tolist() == [[1.0, 0.0]] and grad.isfinite().all()
+
+
+def test_with_rotation_only_the_gradient_differs() -> None:
+    z = outputs(2, 8, 3, 5)
+    with_it, without = started(books=2, rotation=True).eval(), started(books=2).eval()
+    assert torch.equal(with_it(z).vectors, without(z).vectors)
+    z.requires_grad_()
+    (grad,) = torch.autograd.grad(with_it(z).vectors.square().sum(), z)
+    # Each book rotates its own part of the channels.
+    part = z[:, 4:].detach().permute(0, 2, 3, 1).requires_grad_()
+    e = with_it(z).vectors[:, 4:].detach().permute(0, 2, 3, 1)
+    (expected,) = torch.autograd.grad(rotation_trick(part, e).square().sum(), part)
+    assert torch.allclose(grad[:, 4:].permute(0, 2, 3, 1), expected, atol=1e-5)
 
 
 def test_losses_equal_numpy_and_reach_only_what_they_should() -> None:

@@ -7,6 +7,7 @@ transposed convolutions. Fully convolutional: any picture whose sides the stride
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vq.fsq import FiniteScalarQuantizer
 from vq.precision import fast
 from vq.quantizer import Quantized, VectorQuantizer
 
@@ -40,6 +42,8 @@ class VQVAEConfig:
     ema_decay: float = 0.99  # gamma of appendix A.1
     restart_below: float = 0.03  # restart codes used less than this share of the mean; 0: never
     beta: float = 0.25  # weight of the commitment loss
+    rotation: bool = False  # gradient by the rotation trick (arXiv 2410.06424), not copied
+    levels: tuple[int, ...] = ()  # of finite scalar quantization (vq.fsq); (): a code book
 
     def __post_init__(self) -> None:
         limits = {
@@ -57,6 +61,16 @@ class VQVAEConfig:
             "beta": (0.0, 100.0),
         }
         check_ranges(self, limits)
+        if not self.levels:
+            return
+        if any(type(n) is not int or not 2 <= n <= 256 for n in self.levels):
+            raise ValueError(f"levels must be whole numbers from 2 to 256, not {self.levels}")
+        wanted = (math.prod(self.levels), len(self.levels), 1, False)
+        if (self.num_codes, self.code_dim, self.books, self.rotation) != wanted:
+            raise ValueError(
+                f"levels {self.levels} make num_codes {wanted[0]} and code_dim {wanted[1]}, "
+                "with 1 book and no rotation"
+            )
 
     @property
     def stride(self) -> int:
@@ -118,6 +132,21 @@ class Decoder(nn.Sequential):
         super().__init__(*layers)
 
 
+def quantizer(c: VQVAEConfig) -> VectorQuantizer | FiniteScalarQuantizer:
+    """The layer between encoder and decoder."""
+    if c.levels:
+        return FiniteScalarQuantizer(c.levels, decay=c.ema_decay)
+    return VectorQuantizer(
+        c.num_codes,
+        c.code_dim,
+        c.books,
+        ema=c.ema,
+        decay=c.ema_decay,
+        restart_below=c.restart_below,
+        rotation=c.rotation,
+    )
+
+
 class VQVAE(nn.Module):
     """Encoder, code book and decoder. Pictures are float32 (B, C, H, W) in [0, 1].
 
@@ -130,14 +159,7 @@ class VQVAE(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.quantizer = VectorQuantizer(
-            config.num_codes,
-            config.code_dim,
-            config.books,
-            ema=config.ema,
-            decay=config.ema_decay,
-            restart_below=config.restart_below,
-        )
+        self.quantizer = quantizer(config)
         self.decoder = Decoder(config)
 
     @property

@@ -45,7 +45,12 @@ class VQVAEObjective(Objective):
         mse = F.mse_loss(out.reconstruction, pictures)
         q = out.quantized
         loss = mse / self.variance + q.codebook_loss + self.model.config.beta * q.commitment_loss
-        return {"loss": loss, "mse": mse.detach(), "commitment": q.commitment_loss.detach()}
+        return {
+            "loss": loss,
+            "mse": mse.detach(),
+            "codebook": q.codebook_loss.detach(),
+            "commitment": q.commitment_loss.detach(),
+        }
 
     def progress(self) -> dict[str, float]:
         """Perplexity and codes used, by the moving average of usage (over about 100 steps)."""

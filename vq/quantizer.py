@@ -2,6 +2,7 @@
 
 From van den Oord et al., "Neural Discrete Representation Learning" (arXiv 1711.00937): the
 look-up is equation 1 and 2, the losses are equation 3, EMA code books are appendix A.1.
+`vq.fsq` has a quantizer without a code book.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CHUNK = 16_384
 class Quantized(NamedTuple):
     """What quantizing gives. Losses are scalars, means over every element (as in sonnet)."""
 
-    vectors: Tensor  # (B, C, h, w) float32: the code vectors, gradient copied straight to z_e
+    vectors: Tensor  # (B, C, h, w) float32: the code vectors, gradient copied to z_e
     codes: Tensor  # (B, h, w) int64, or (B, h, w, books) with several books
     codebook_loss: Tensor  # ||sg[z_e] - e||^2, reaches the code book only; 0 for EMA books
     commitment_loss: Tensor  # ||z_e - sg[e]||^2, reaches the encoder only; not yet times beta
@@ -51,17 +52,42 @@ def straight_through(z: Tensor, e: Tensor) -> Tensor:
     return e.detach() + (z - z.detach())
 
 
+def rotation_trick(z: Tensor, e: Tensor) -> Tensor:
+    """The value of `e` to the last bit, the gradient of a rotation that takes `z` to `e`.
+
+    z, e: (..., D). Fifty et al., "Restructuring Vector Quantization with the Rotation Trick"
+    (arXiv 2410.06424, section 4.2): e = |e|/|z| R z, where R turns z in the plane of the two and
+    is, with its factor, a constant to the gradient; so z gets |e|/|z| R^T of e's gradient.
+    """
+    z_norm = z.detach().norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    e_norm = e.detach().norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    u, v = z.detach() / z_norm, e.detach() / e_norm
+    r = F.normalize(u + v, dim=-1)
+    # R z = (I - 2 r r^T + 2 v u^T) z: a reflection and a second one, no matrix needed.
+    turned = z - 2 * r * (r * z).sum(-1, keepdim=True) + 2 * v * (u * z).sum(-1, keepdim=True)
+    return straight_through(e_norm / z_norm * turned, e)
+
+
 def perplexity(counts: Tensor) -> Tensor:
     """exp of the entropy of code usage. counts: (..., K), not negative. Returns (...)."""
     p = counts.double() / counts.sum(-1, keepdim=True).clamp(min=1)
     return torch.exp(-(p * p.clamp(min=1e-300).log()).sum(-1)).float()
 
 
+def code_counts(codes: Tensor, num_codes: int) -> Tensor:
+    """How often each code was chosen, in all processes: codes of any shape -> (K,) float32."""
+    counts = torch.bincount(codes.flatten(), minlength=num_codes).float()
+    if _distributed():
+        dist.all_reduce(counts)
+    return counts
+
+
 class VectorQuantizer(nn.Module):
     """`books` independent code books of `num_codes` vectors of `code_dim` floats each.
 
     With `ema` the code book follows a debiased moving average of the vectors that chose it;
-    without, it learns from `codebook_loss` by gradient descent.
+    without, it learns from `codebook_loss` by gradient descent. With `rotation` the encoder's
+    gradient is that of `rotation_trick`, not copied straight through.
     The first training batch initialises the code book. A code whose usage falls below
     `restart_below` times the mean usage is restarted at a random encoder output.
 
@@ -83,10 +109,12 @@ class VectorQuantizer(nn.Module):
         ema: bool = True,
         decay: float = 0.99,
         restart_below: float = 0.03,
+        rotation: bool = False,
     ) -> None:
         super().__init__()
         self.num_codes, self.code_dim, self.books = num_codes, code_dim, books
         self.ema, self.decay, self.restart_below = ema, decay, restart_below
+        self.estimator = rotation_trick if rotation else straight_through
         start = torch.randn(books, num_codes, code_dim) / code_dim**0.5
         if ema:
             self.register_buffer("codebook", start)
@@ -108,15 +136,14 @@ class VectorQuantizer(nn.Module):
         In training mode the code book is updated (EMA) after the vectors have been looked up.
         """
         with torch.autocast(z.device.type, enabled=False):
-            z = z.float()
-            flat = self._flatten(z)
+            flat = self._flatten(z.float())
             if self.training and self.step == 0:
                 self._initialise(flat.detach())
             codes = self._nearest(flat.detach())
-            e = self._unflatten(self._look_up(codes), z.shape)
-            commitment_loss = F.mse_loss(z, e.detach())
-            codebook_loss = e.new_zeros(()) if self.ema else F.mse_loss(e, z.detach())
-            vectors = straight_through(z, e)
+            e = self._look_up(codes)
+            commitment_loss = F.mse_loss(flat, e.detach())
+            codebook_loss = e.new_zeros(()) if self.ema else F.mse_loss(e, flat.detach())
+            vectors = self._unflatten(self.estimator(flat, e), z.shape)
             if self.training:
                 self._update(flat.detach(), codes)
         b, _, h, w = z.shape
@@ -182,11 +209,10 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def _update(self, flat: Tensor, codes: Tensor) -> None:
-        counts = torch.stack([torch.bincount(i, minlength=self.num_codes) for i in codes]).float()
+        counts = torch.stack([code_counts(i, self.num_codes) for i in codes])
         sums = torch.zeros_like(self.sums)
         sums.scatter_add_(1, codes.unsqueeze(-1).expand_as(flat), flat)
         if _distributed():
-            dist.all_reduce(counts)
             dist.all_reduce(sums)
         self.step += 1
         # Both averages start at zero and share the factor 1 - decay^t that debiases them (as in
