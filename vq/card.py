@@ -22,12 +22,14 @@ from vq.stages import find_dataset
 SAMPLES = "samples-{prior}.jpg"
 
 
-def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None) -> dict[str, Any]:
+def write_card(
+    recipe: Recipe, path: Path, root: Path, limit: int | None = None, *, text: str | None = None
+) -> dict[str, Any]:
     """Measure the checkpoint at `path` on the recipe's held-out splits and write its README.md.
 
-    root: folder of the data sets. The recipe's text is the Markdown file beside it, in which
-    {figures} and {samples} stand for the table and a sheet of samples of each prior, drawn with
-    seeds 0 to 7 of each class. Returns the figures by split, as
+    root: folder of the data sets. text: Markdown (None: that of the file beside the recipe), in
+    which {figures} and {samples} stand for the table and a sheet of samples of each prior, drawn
+    with seeds 0 to 7 of each class. Returns the figures by split, as
     `vq.evaluation.evaluate` gives them.
     """
     checkpoint = load(path)
@@ -48,7 +50,9 @@ def write_card(recipe: Recipe, path: Path, root: Path, limit: int | None = None)
             for name, split in figures.items()
         },
     }
-    text = (Path(__file__).parent / "recipes" / f"{recipe.name.replace('-', '_')}.md").read_text()
+    if text is None:
+        file = f"{recipe.name.replace('-', '_')}.md"
+        text = (Path(__file__).parent / "recipes" / file).read_text("utf-8")
     samples = []
     for prior in checkpoint.priors:
         name = SAMPLES.format(prior=prior)

@@ -56,6 +56,21 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--quiet", action="store_true", help="no progress bar")
 
     p = commands.add_parser(
+        "reproduce",
+        help="make an experiment of the paper again",
+        description="Train and measure all that an experiment needs, and write its tables, figures "
+        "and models. Stopped at any moment, the same command continues where it was.",
+    )
+    p.set_defaults(run=_reproduce)
+    p.add_argument("experiment", help="name of an experiment, for instance ablations")
+    p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (data)")
+    p.add_argument("--out", type=Path, help="folder for all that is made (runs/EXPERIMENT)")
+    p.add_argument("--minutes", type=float, help="of training in all (as the experiment says)")
+    p.add_argument("--device", choices=("cpu", "cuda"), help="(cuda where there is one)")
+    p.add_argument("--record", action="store_true", help="put the result into RESULTS.md as well")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    p = commands.add_parser(
         "evaluate",
         help="measure a checkpoint on a set of pictures",
         description="PSNR, SSIM and MSE of reconstructions, use of the code book, and bits per "
@@ -181,6 +196,16 @@ def _train(args: argparse.Namespace) -> None:
     out = args.out or runs / "checkpoint"
     stages = (args.stage,) if args.stage else None
     train_recipe(recipe, args.data, runs, out, stages, quiet=args.quiet)
+
+
+def _reproduce(args: argparse.Namespace) -> None:
+    from vq.experiments import Task, record, reproduce
+
+    out = args.out or Path("runs") / args.experiment
+    reproduce(args.experiment, Task(args.data, out, args.minutes, args.device, args.quiet))
+    if args.record:
+        record(args.experiment, out)
+    print((out / "result.md").read_text("utf-8"))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -327,7 +352,7 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "accelerate":
             raise
-        print("vq train: needs accelerate: pip install -e '.[train]'", file=sys.stderr)
+        print(f"vq {args.command}: needs accelerate: pip install -e '.[train]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"vq {args.command}: interrupted", file=sys.stderr)

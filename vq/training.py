@@ -89,14 +89,24 @@ class Run:
     """One training run in a folder: `state.safetensors` to resume from, `log.jsonl` to plot.
 
     The folder's state is replaced atomically. `average` holds the moving average of every
-    weight by name, which is what a run delivers.
+    weight by name, which is what a run delivers. device: "cpu", or "cuda", which is also what
+    None means where there is one. Raises ValueError if there is none.
     """
 
-    def __init__(self, objective: Objective, config: TrainingConfig, folder: Path) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        config: TrainingConfig,
+        folder: Path,
+        *,
+        device: str | None = None,
+    ) -> None:
         from accelerate import Accelerator
 
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("there is no CUDA device here")
         self.config, self.folder = config, folder
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self.accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
         self.main = self.accelerator.is_main_process
         self.objective = objective.to(self.accelerator.device).to(memory_format=torch.channels_last)
         self.model = objective.model
@@ -144,6 +154,8 @@ class Run:
                     saved = time.monotonic()
                 if callback:
                     callback(self)
+            if meters.steps:  # since the last report
+                meters.report()
         finally:
             if whole:
                 self.save()

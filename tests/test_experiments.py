@@ -1,0 +1,162 @@
+"""The paper's experiments: run at toy size, recorded, and shown as they were recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vq.experiments as experiments
+from tests.tiny_checkpoint import photograph
+from vq.checkpoints import describe, load
+from vq.cli import main
+from vq.experiments import ablations, experiment_names, get_experiment, results_page, to_text
+from vq.recipes import AutoencoderStage
+from vq.training import TrainingConfig
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few small pictures laid out as the data sets are."""
+    root = tmp_path_factory.mktemp("data")
+    for i in range(12):
+        for name in (
+            "scenes128/train",
+            "scenes128/test",
+            "imagenette128/train",
+            "imagenette128/val",
+        ):
+            folder = root / name / "sea"
+            folder.mkdir(parents=True, exist_ok=True)
+            picture = np.roll(photograph(32, 32), 5 * i + len(name), (0, 1))
+            Image.fromarray(picture).save(folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Five runs of six steps of tiny networks, recorded elsewhere."""
+    common = dataclasses.replace(ablations.COMMON, hidden=8, residual_hidden=4, code_dim=4)
+    training = TrainingConfig(steps=6, batch=2, log_every=2, bf16=False)
+    stage = AutoencoderStage(common, training, crop=16)
+    recipe = dataclasses.replace(ablations.RECIPE, autoencoder=stage, size=32)
+    axes: Any = {
+        "codes": {str(k): {"num_codes": k} for k in (8, 512)},
+        "code book": {"EMA": {}, "loss": {"ema": False}},
+        "quantizer": {
+            "rotation trick": {"rotation": True},
+            "FSQ": {"levels": (8, 8, 8), "code_dim": 3},
+        },
+    }
+    for name, value in (("COMMON", common), ("RECIPE", recipe), ("AXES", axes), ("KEPT", (8, 512))):
+        monkeypatch.setattr(ablations, name, value)
+    for name in ("LOGS", "FIGURES"):
+        monkeypatch.setattr(experiments, name, tmp_path / name)
+    monkeypatch.setattr(experiments, "PAGE", tmp_path / "RESULTS.md")
+    (tmp_path / "LOGS").mkdir()
+
+
+def test_ablations_train_measure_and_record(
+    toy: None, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["reproduce", "ablations", "--data", str(data), "--out", str(out), "--quiet"]
+    assert main([*command, "--record", "--device", "cpu"]) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert set(result["runs"]) == {
+        "common", "num_codes=8", "ema=False", "rotation=True", "code_dim=3,levels=8,8,8"
+    }  # fmt: skip
+    for name, run in result["runs"].items():
+        assert run["spent"]["steps"] == 6 and run["spent"]["pictures"] == 12
+        curve = run["curve"]
+        assert curve["step"] == [2, 4, 6] and all(len(c) == 3 for c in curve.values())
+        log = (out / "runs" / name / "log.jsonl").read_text().splitlines()
+        assert curve["mse"] == pytest.approx([json.loads(line)["mse"] for line in log], rel=1e-3)
+        k = run["config"]["num_codes"]
+        assert curve["dead"][0] == k - json.loads(log[0])["codes_used"]
+    assert result["axes"]["code book"] == {"EMA": "common", "loss": "ema=False"}
+    # Only without EMA is there a code-book loss; FSQ has neither.
+    losses = {name: run["curve"]["codebook"][-1] for name, run in result["runs"].items()}
+    assert [name for name, loss in losses.items() if loss] == ["ema=False"]
+
+    # Recorded: the log, the page that is made of it, the figure.
+    assert json.loads((tmp_path / "LOGS" / "ablations.json").read_text()) == result
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert (
+        page == results_page() and f"{result['runs']['common']['figures']['psnr_db']:.2f}" in page
+    )
+    assert (tmp_path / "FIGURES" / result["figures"][0]).exists()
+    assert "5 runs of 6 steps of 2 crops" in capsys.readouterr().out
+
+    # The kept models are checkpoints with a card, and are what was measured.
+    kept = out / "checkpoints" / "scenes-128-k8"
+    assert load(kept).num_codes == 8
+    figures = describe(kept)["card"]["figures"]["scenes128/test"]
+    assert figures["psnr_db"] == pytest.approx(
+        result["runs"]["num_codes=8"]["figures"]["psnr_db"], abs=1e-3
+    )
+    card = load(kept).card
+    assert "12 crops in 6 steps" in card and not re.search(r"\{\w+\}", card)
+
+    # The same command again trains nothing anew.
+    before = {p: p.stat().st_mtime_ns for p in out.glob("runs/*/*")}
+    assert main(command) == 0
+    assert {p: p.stat().st_mtime_ns for p in out.glob("runs/*/*")} == before
+
+
+def test_minutes_are_shared_by_the_runs(toy: None, data: Path, tmp_path: Path) -> None:
+    command = ["reproduce", "ablations", "--data", str(data), "--out", str(tmp_path / "out")]
+    assert main([*command, "--quiet", "--minutes", "0.0005"]) == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["training"]["minutes"] == pytest.approx(0.0001)
+    assert all(run["spent"]["steps"] < 6 for run in result["runs"].values())
+    assert result["command"].endswith("--minutes 0.0005")
+
+
+def test_the_page_is_what_the_recorded_results_say() -> None:
+    assert (experiments.ROOT / "RESULTS.md").read_text("utf-8") == results_page()
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_experiment_has_its_two_functions_and_its_text(name: str) -> None:
+    module = get_experiment(name)
+    assert callable(module.run) and callable(module.tables)
+    text = (experiments.HERE / f"{name.replace('-', '_')}.md").read_text("utf-8")
+    assert text.startswith(f"## {name}") and "{command}" in text and "{tables}" in text
+
+
+def test_recorded_figures_are_there_and_logs_are_small() -> None:
+    for log in experiments.LOGS.glob("*.json"):
+        assert log.stat().st_size < 300_000
+        for figure in json.loads(log.read_text("utf-8")).get("figures", ()):
+            assert (experiments.FIGURES / figure).exists()
+
+
+def test_json_for_people_reads_back() -> None:
+    value = {"a": [1, 2.5, [3]], "b": {"c": ["x", "y"]}, "d": []}
+    text = to_text(value)
+    assert json.loads(text) == value and '"c": [ "x", "y" ]' in text
+    assert len(to_text({"a": list(range(100))}).splitlines()) == 3
+    with pytest.raises(ValueError, match="JSON"):
+        to_text([float("nan")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "there are: ablations"),
+        (["ablations", "--minutes", "0"], "more than 0"),
+        (["ablations", "--minutes", "nan"], "more than 0"),
+    ],
+)
+def test_mistakes_are_told(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", *arguments, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
