@@ -24,6 +24,7 @@ MAX_PARTICLES = 64
 MAX_PICTURES = 16  # generated at a time
 MAX_GUIDANCE = 20.0
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
+MAX_KEEP = 0.95
 
 
 class Refusal(ValueError):
@@ -72,6 +73,7 @@ class Settings:
     top_p: float = 1.0  # 1: every code
     steps: int = 12  # of a prior that settles codes all over the hole
     particles: int = 8  # fillings that a prior which goes row by row tries side by side
+    keep: float = 0.0  # share of the hole's codes that stay (vq.resampling): akin to what is there
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -89,6 +91,7 @@ class Settings:
             "top_p": _number("top_p", self.top_p, 0.01, 1.0),
             "steps": _whole("steps", self.steps, 1, MAX_STEPS),
             "particles": _whole("particles", self.particles, 1, MAX_PARTICLES),
+            "keep": _number("keep", self.keep, 0.0, MAX_KEEP),
         }
         for field, value in checked.items():
             object.__setattr__(self, field, value)

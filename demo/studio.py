@@ -123,7 +123,11 @@ class Studio:
                 self._autoencoder, picture, mask, settings.mode, codes.astype(np.int64)
             )
         job = inpainting.region_steps(
-            self._checkpoint, region, seeds=settings.seeds, **self._sampling(settings)
+            self._checkpoint,
+            region,
+            seeds=settings.seeds,
+            keep=settings.keep,
+            **self._sampling(settings),
         )
         while (state := self._next(job)) is not None:
             filled, remaining = state["codes"], state["remaining"]
@@ -135,7 +139,8 @@ class Studio:
     ) -> Generator[CodeStep, None, None]:
         """`resample` for codes `(h, w)` that have no picture."""
         self._chosen(settings.prior, settings.label)
-        return self._fill(codes, cells, settings.seeds, self._sampling(settings))
+        sampling = {**self._sampling(settings), "keep": settings.keep}
+        return self._fill(codes, cells, settings.seeds, sampling)
 
     def generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
         """`count` whole maps at the prior's own size, a few at a time; map i has seed + i."""

@@ -107,6 +107,7 @@ class FakeStudio:
         parts = np.array_split(places, settings.steps)
         if settings.prior == "pixelcnn":
             parts = [places[places[:, 0] == row] for row in np.unique(places[:, 0])]
+        own, kept = filled.copy(), self._kept(cells, settings)
         left = cells.copy()
         self.closed_at_step = None
         step = 0
@@ -116,9 +117,10 @@ class FakeStudio:
                     raise RuntimeError("secret detail of a broken model")
                 for variation, generator in zip(filled, generators, strict=True):
                     variation[tuple(part.T)] = generator.integers(0, LEVELS**3, len(part))
+                filled[kept] = own[kept]
                 left[tuple(part.T)] = False
-                preview = self.render(picture, filled[:1], cells & ~left)[0]
-                remaining = np.repeat(left[None], settings.variations, 0)
+                remaining = left & ~kept
+                preview = self.render(picture, filled[:1], cells & ~remaining[0])[0]
                 yield Step(filled.copy(), remaining, preview, step, len(parts))
                 while self.hold_at_step == step:
                     time.sleep(0.1)
@@ -126,6 +128,14 @@ class FakeStudio:
         except GeneratorExit:
             self.closed_at_step = step
             raise
+
+    def _kept(self, cells: np.ndarray, settings: Settings) -> np.ndarray:
+        """Which of the cells stay `(V, h, w)`: that share, drawn by each seed."""
+        places, kept = np.argwhere(cells), np.zeros((settings.variations, *cells.shape), bool)
+        for one, seed in zip(kept, settings.seeds, strict=True):
+            chosen = np.random.default_rng([seed, 7]).permutation(places)
+            one[tuple(chosen[: int(settings.keep * len(places))].T)] = True
+        return kept
 
     def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
         mask = cells.repeat(STRIDE, 0).repeat(STRIDE, 1)[..., None]
@@ -160,7 +170,8 @@ class FakeStudio:
         self, codes: np.ndarray, cells: np.ndarray, settings: Settings
     ) -> Generator[CodeStep, None, None]:
         self._begin(settings)
-        return self._fill(codes, cells, settings.seeds, settings.steps)
+        kept = self._kept(cells, settings)
+        return self._fill(codes, cells, settings.seeds, settings.steps, kept)
 
     def generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
         self._begin(settings)
@@ -177,7 +188,12 @@ class FakeStudio:
                 yield CodeStep(codes.copy(), remaining.copy(), at_work, step.step, step.steps)
 
     def _fill(
-        self, codes: np.ndarray, cells: np.ndarray, seeds: Sequence[int], steps: int
+        self,
+        codes: np.ndarray,
+        cells: np.ndarray,
+        seeds: Sequence[int],
+        steps: int,
+        kept: np.ndarray | bool = False,
     ) -> Generator[CodeStep, None, None]:
         """As `_steps`, without pictures; held and broken at the same step."""
         filled = np.repeat(codes[None], len(seeds), 0)
@@ -191,8 +207,9 @@ class FakeStudio:
                     raise RuntimeError("secret detail of a broken model")
                 for one, generator in zip(filled, generators, strict=True):
                     one[tuple(part.T)] = generator.integers(0, LEVELS**3, len(part))
+                filled = np.where(kept, codes, filled)
                 left[:, part[:, 0], part[:, 1]] = False
-                state = CodeStep(filled.copy(), left.copy(), range(len(seeds)), step, steps)
+                state = CodeStep(filled, left & ~np.array(kept), range(len(seeds)), step, steps)
                 yield state
                 while self.hold_at_step == step:
                     time.sleep(0.1)

@@ -129,6 +129,19 @@ def test_only_the_hole_is_filled_and_each_seed_alone_gives_the_same(
     assert client.predict(**again)[0]["checkpoint"] == CHECKPOINT
 
 
+def test_akin_to_a_map_is_what_keeps_a_share_of_its_hole(client: Client) -> None:
+    codes, hole = some_codes(), np.zeros((ROWS, COLS), int)
+    hole[2:6, 3:9] = 1
+    asked = {"codes": {"codes": codes.tolist()}, "hole": hole.tolist(), "api_name": "/resample"}
+    for prior in ("masked", "pixelcnn"):
+        maps = client.predict(**asked, prior=prior, seed=3, variations=4, keep=0.5)
+        equal = np.array([np.array(one["codes"]) == codes for one in maps])
+        assert equal[:, hole == 0].all()
+        assert (equal[:, hole == 1].sum(1) >= 12).all() and not equal[:, hole == 1].all(1).any()
+        (alone,) = client.predict(**asked, prior=prior, seed=5, keep=0.5)
+        assert alone == maps[2]
+
+
 def test_bits_of_every_code(client: Client, studio: FakeStudio) -> None:
     codes = some_codes()
     asked = {"codes": {"codes": codes.tolist()}, "api_name": "/score"}
@@ -227,6 +240,11 @@ def with_code(code: Any) -> dict[str, Any]:
         ("/resample", {"codes": CODES, "hole": HOLE, "variations": 9}, "from 1 to 8, not 9"),
         ("/resample", {"codes": CODES, "hole": HOLE, "particles": 65}, "from 1 to 64, not 65"),
         ("/resample", {"codes": CODES, "hole": HOLE, "temperature": "hot"}, "not 'hot'"),
+        (
+            "/resample",
+            {"codes": CODES, "hole": HOLE, "keep": 1},
+            "keep must be a number from 0 to 0.95",
+        ),
         ("/resample", {"codes": CODES, "hole": HOLE, "top_k": 10**400}, "top_k must be a whole"),
         ("/resample", {"codes": CODES, "hole": HOLE, "prior": ["masked"]}, "Known: masked, pix"),
         ("/resample", {"codes": CODES, "hole": HOLE, "label": "moon"}, "Known: castle, forest"),

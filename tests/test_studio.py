@@ -285,6 +285,8 @@ def test_what_cannot_be_done_is_refused_before_it_starts(
         {"particles": None},
         {"guidance": -1},
         {"guidance": math.nan},
+        {"keep": 1},
+        {"keep": "half"},
         {"mode": "erase"},
     ],
 )

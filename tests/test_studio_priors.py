@@ -169,3 +169,19 @@ def test_a_long_question_and_a_job_of_somebody_else_end_both(
     asking.start()
     np.testing.assert_array_equal(filled(studio, picture, cells, Settings(seed=4)), alone)
     asking.join()
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_akin_to_a_map_keeps_that_share_of_its_hole_seed_by_seed(
+    studio: Studio, picture: np.ndarray, cells: np.ndarray, prior: str
+) -> None:
+    parent = filled(studio, picture, cells, Settings(prior=prior, seed=1, steps=4))[0]
+    settings = Settings(prior=prior, seed=5, variations=3, steps=4, keep=0.75)
+    job = studio.resample(picture, parent, cells, settings)
+    for step in job:
+        assert (step.remaining[:, cells].sum(1) <= 4).all()  # of sixteen
+    np.testing.assert_array_equal(step.codes[:, ~cells], np.stack([parent[~cells]] * 3))
+    assert ((step.codes == parent)[:, cells].sum(1) >= 12).all()
+    assert (step.codes != parent).any()
+    *_, alone = studio.fill(parent, cells, Settings(prior=prior, seed=6, steps=4, keep=0.75))
+    np.testing.assert_array_equal(alone.codes[0], step.codes[1])

@@ -4,7 +4,8 @@ Samplers know codes, not pixels. There is one signature for every prior. Known c
 change. What a picture becomes depends on its own seed: each has its own random numbers, one
 for every position of its map, drawn before anything else.
 
-Unconditional generation is the hole that covers everything.
+Unconditional generation is the hole that covers everything. Variations akin to a filling are that
+filling with a share of its codes kept, and the rest drawn anew given them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,11 +41,12 @@ def resample(
     steps: int = 12,
     remask: float = 0.0,
     particles: int = 8,
+    keep: float = 0.0,
     callback: Callable[[dict[str, Any]], bool | None] | None = None,
 ) -> Tensor:
     """Codes (B, h, w) whose hole is filled from the prior given the known codes around it.
 
-    codes: (B, h, w) int64, any h and w; read only where hole (B, h, w) bool is False.
+    codes: (B, h, w) int64, any h and w; read only where hole (B, h, w) bool is False, or with keep.
     seeds: one from 0 to 2^63 - 1 a picture.
     temperature: divides the logits; 0 takes the likeliest code. top_k, top_p: draw only from
     the k likeliest codes (a k above K changes nothing), or from the fewest that hold the share
@@ -59,6 +62,9 @@ def resample(
     particles: for a raster-order prior. Fillings tried side by side, of which the one to return
     is drawn by how well it leads up to the known codes; 1 is blind to those after it, the more,
     the nearer to exact (see `vq.smc`). Here a step is a row of codes.
+    keep: the share of a hole's codes that stay as they are in `codes`, and are known to the prior:
+    the result is akin to that map, the more so the larger the share. Which ones stay depends on
+    the picture's seed (`kept_codes`). 0 reads none of them.
     callback: called after every step with a dict of the fields of `vq.sampling.ResamplingStep`;
     returning True stops, and what is filled by then is returned.
 
@@ -79,6 +85,7 @@ def resample(
         steps=steps,
         remask=remask,
         particles=particles,
+        keep=keep,
     ):
         result = state.codes
         if callback and callback(state._asdict()):
@@ -100,6 +107,7 @@ def resampling_steps(
     steps: int = 12,
     remask: float = 0.0,
     particles: int = 8,
+    keep: float = 0.0,
 ) -> Iterator[ResamplingStep]:
     """`resample`, one step at a time; arguments are checked at once, not at the first step.
 
@@ -118,7 +126,10 @@ def resampling_steps(
         steps,
         remask,
         particles,
+        keep,
     )
+    if keep:
+        hole = hole & ~kept_codes(hole, seeds, keep)
     if isinstance(prior, RasterPrior):
         return smc.filling_steps(prior, codes, hole, seeds, sampling, particles)
     return any_order.filling_steps(prior, codes, hole, seeds, sampling, steps, remask)
@@ -137,6 +148,7 @@ def check_arguments(
     steps: int,
     remask: float,
     particles: int,
+    keep: float,
 ) -> Sampling:
     """Refuse, with a ValueError that names argument and limits, what cannot be resampled."""
     num_codes = prior.config.num_codes
@@ -147,7 +159,7 @@ def check_arguments(
             f"hole must be bool of the codes' shape {tuple(codes.shape)}, "
             f"not {hole.dtype} {tuple(hole.shape)}"
         )
-    known = codes[~hole]
+    known = codes if keep else codes[~hole]
     if known.numel() and not 0 <= int(known.min()) <= int(known.max()) < num_codes:
         raise ValueError(f"known codes must be from 0 to {num_codes - 1}")
     if len(seeds) != len(codes):
@@ -168,4 +180,22 @@ def check_arguments(
         raise ValueError(f"remask must be from 0 to 1, not {remask}")
     if type(particles) is not int or not 1 <= particles <= MAX_PARTICLES:
         raise ValueError(f"particles must be from 1 to {MAX_PARTICLES}, not {particles!r}")
+    if not 0 <= keep < 1:
+        raise ValueError(f"keep must be 0 or more, and below 1, not {keep}")
     return Sampling(temperature, top_k, top_p, label_index(prior.config, label), guidance)
+
+
+def kept_codes(hole: Tensor, seeds: Sequence[int], keep: float) -> Tensor:
+    """Which codes of each hole (B, h, w) bool stay: that share, rounded, in random places.
+
+    At least one code of a hole is left to be drawn. The places come from the picture's seed, and
+    have nothing to do with what is drawn from the same seed; a larger share has all those of a
+    smaller one.
+    """
+    kept = np.zeros(hole.shape, bool)
+    for one, cells, seed in zip(kept, hole.cpu().numpy(), seeds, strict=True):
+        # NumPy mixes the two numbers, so this is not the stream that codes are drawn from.
+        order = np.random.default_rng([seed, 1]).random(cells.shape)[cells].argsort()
+        places = np.argwhere(cells)
+        one[tuple(places[order[: min(round(keep * len(places)), len(places) - 1)]].T)] = True
+    return torch.from_numpy(kept).to(hole.device)

@@ -33,6 +33,7 @@ def build(studio: StudioVerbs) -> None:
         guidance: float = 1.0,
         steps: int = Settings.steps,
         particles: int = Settings.particles,
+        keep: float = 0.0,
     ) -> list[dict[str, Any]]:
         """Code maps in which a hole is filled from a prior, given the codes around it.
 
@@ -42,7 +43,9 @@ def build(studio: StudioVerbs) -> None:
         label: one of the model's classes, or none. temperature: 0.05 to 5. top_k, top_p: draw among
         the likeliest codes only. guidance: how hard to follow the label; 1 is as trained. steps: 1
         to 256, for a prior of any order. particles: 1 to 64, fillings tried side by side by one in
-        raster order. Returns a code map for each variation, with its seed.
+        raster order. keep: 0 to 0.95, the share of the hole's codes that stay, in places that each
+        seed draws: the more, the more akin is what comes to the map as it was sent. Returns a code
+        map for each variation, with its seed.
         """
         with answering(request):
             known = read_code_map(codes, about)
@@ -58,6 +61,7 @@ def build(studio: StudioVerbs) -> None:
                 top_p=top_p,
                 steps=steps,
                 particles=particles,
+                keep=keep,
             )
             filled = (await last_of(studio.fill(known, cells, settings))).codes
             maps = zip(filled, settings.seeds, strict=True)
