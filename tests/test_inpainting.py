@@ -10,9 +10,9 @@ from PIL import Image
 
 from tests.tiny_checkpoint import photograph, tiny_checkpoint
 from vq.generation import sample_pictures
-from vq.inpainting import decode, encode, inpaint, prepare, shrink
+from vq.inpainting import decode, encode, inpaint, prepare
 from vq.pictures import picture_grid
-from vq.regions import dilate
+from vq.regions import dilate, scale_mask
 
 CHECKPOINT = tiny_checkpoint()
 
@@ -57,10 +57,9 @@ def test_remove_forgets_what_stood_there() -> None:
     wide = np.kron(mask, np.ones((4, 4))).astype(bool) | (ink != np.asarray(large)).any(2)
     both = (large, Image.fromarray(ink))
     small = [np.asarray(p.resize((64, 48), Image.Resampling.LANCZOS)) for p in both]
-    assert not np.array_equal(small[0][~shrink(wide, (64, 48))], small[1][~shrink(wide, (64, 48))])
-    codes = [
-        prepare(CHECKPOINT.autoencoder, p, shrink(wide, (64, 48)), "remove").codes for p in small
-    ]
+    narrow = scale_mask(wide, (48, 64))
+    assert not np.array_equal(small[0][~narrow], small[1][~narrow])
+    codes = [prepare(CHECKPOINT.autoencoder, p, narrow, "remove").codes for p in small]
     assert np.array_equal(codes[0], codes[1]), "nor what reducing the picture spread around it"
     vary = prepare(CHECKPOINT.autoencoder, np.asarray(picture), mask, "vary")
     assert np.array_equal(a.hole, dilate(vary.hole))
@@ -75,15 +74,6 @@ def test_vary_keeps_the_codes_a_picture_has() -> None:
     codes = np.full((12, 16), 3)
     region = prepare(CHECKPOINT.autoencoder, np.asarray(picture), mask, "vary", codes)
     assert region.codes is codes
-
-
-def test_a_shrunk_mask_holds_every_part_of_a_pixel() -> None:
-    mask = np.zeros((90, 200), bool)
-    mask[17, 133] = True
-    small = shrink(mask, (64, 28))
-    assert small.sum() >= 1
-    assert small[int(17 * 28 / 90), int(133 * 64 / 200)]
-    assert shrink(mask, (200, 90)) is mask
 
 
 def test_a_callback_sees_steps_and_stops() -> None:

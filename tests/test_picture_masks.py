@@ -39,6 +39,10 @@ def test_bright_is_repainted() -> None:
     np.testing.assert_array_equal(mask_of(BITS), BITS)
 
 
+def test_without_a_picture_any_size_will_do() -> None:
+    np.testing.assert_array_equal(read_mask(encoded(GREY, "PNG")), GREY >= 128)
+
+
 def test_brightness_is_that_of_the_eye() -> None:
     """ITU-R 601: pure green is brighter than half, red and blue together are not."""
     colours = np.zeros((H, W, 3), np.uint8)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from vq.regions import blank, composite, dilate, hole_from_mask, mask_from_hole
+from vq.pictures import working_size
+from vq.regions import blank, composite, dilate, hole_from_mask, mask_from_hole, scale_mask
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
 
@@ -44,6 +45,33 @@ def test_a_hole_survives_the_way_to_pixels_and_back(hole: np.ndarray, stride: in
     assert mask.shape == (hole.shape[0] * stride, hole.shape[1] * stride)
     assert mask.sum() == hole.sum() * stride**2
     np.testing.assert_array_equal(hole_from_mask(mask, stride), hole)
+
+
+sides = st.integers(1, 20)
+
+
+@settings(deadline=None)
+@given(masks, st.tuples(sides, sides))
+def test_a_scaled_mask_holds_every_part_of_a_pixel(
+    mask: np.ndarray, shape: tuple[int, int]
+) -> None:
+    # Both are made finer until all their pixels end together.
+    (height, width), (rows, columns) = mask.shape, shape
+    fine = mask.repeat(rows, 0).repeat(columns, 1)
+    expected = fine.reshape(rows, height, columns, width).any((1, 3))
+    np.testing.assert_array_equal(scale_mask(mask, shape), expected)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(4, 8), st.integers(0, 2**32 - 1))
+def test_cells_survive_the_way_to_a_mask_of_the_upload_and_back(
+    width: int, height: int, stride: int, seed: int
+) -> None:
+    """At every size of an upload no cell is lost for want of a pixel of its own, and none comes."""
+    columns, rows = (side // stride for side in working_size(width, height, stride, 40))
+    cells = np.random.default_rng(seed).random((rows, columns)) < 0.4
+    mask = ~scale_mask(~cells, (height, width))
+    np.testing.assert_array_equal(scale_mask(mask, (rows, columns)), cells)
 
 
 def slow_dilate(hole: np.ndarray, by: int) -> np.ndarray:
@@ -220,6 +248,9 @@ PICTURE = np.zeros((8, 8, 3), np.uint8)
         lambda: hole_from_mask(np.zeros((0, 8), bool), 4),
         lambda: mask_from_hole(BAD_MASK, 4),
         lambda: mask_from_hole(GOOD_MASK, 0),
+        lambda: scale_mask(BAD_MASK, (2, 2)),
+        lambda: scale_mask(GOOD_MASK, (0, 2)),
+        lambda: scale_mask(GOOD_MASK[:0], (2, 2)),
         lambda: dilate(BAD_MASK),
         lambda: dilate(GOOD_MASK, -1),
         lambda: blank(PICTURE, BAD_MASK),

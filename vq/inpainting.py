@@ -18,7 +18,7 @@ from PIL import Image
 from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint
 from vq.pictures import to_tensor, to_uint8, working_size
-from vq.regions import blank, composite, dilate, hole_from_mask
+from vq.regions import blank, composite, dilate, hole_from_mask, scale_mask
 from vq.resampling import resampling_steps
 
 Mode = Literal["vary", "remove"]
@@ -129,7 +129,7 @@ def inpaint(
     size = working_size(*picture.size, autoencoder.stride, longest)
     original = np.asarray(picture.convert("RGB"))
     small = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
-    region = prepare(autoencoder, small, shrink(mask, size), mode)
+    region = prepare(autoencoder, small, scale_mask(mask, size[::-1]), mode)
     filled = region.codes[None]
     for state in region_steps(
         checkpoint,
@@ -170,14 +170,6 @@ def region_steps(
             "step": state.step,
             "steps": state.steps,
         }
-
-
-def shrink(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A mask at another size (width, height): True where any part of the pixel was."""
-    if size == (mask.shape[1], mask.shape[0]):
-        return mask
-    shares = Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BOX)
-    return np.asarray(shares) > 0
 
 
 def paste(original: np.ndarray, mask: np.ndarray, new: np.ndarray) -> np.ndarray:

@@ -88,15 +88,15 @@ def read_picture(source: Source) -> Image.Image:
     return over_white
 
 
-def read_mask(source: Source, size: tuple[int, int]) -> np.ndarray:
+def read_mask(source: Source, size: tuple[int, int] | None = None) -> np.ndarray:
     """Read a mask picture for a picture of `size` (width, height): bool (H, W), True = repaint.
 
     In a mask with transparency, what is opaque (alpha at least 128) is repainted, whatever its
     colour. In one without, what is bright (luma at least 128) is. Raises PictureError, also where
-    the sizes differ.
+    the sizes differ; without `size` any will do.
     """
     colour, alpha = _read(source)
-    if colour.size != size:
+    if size is not None and colour.size != size:
         raise PictureError(
             "mask size",
             f"The mask is {_times(*colour.size)} pixels; the picture is {_times(*size)}. "

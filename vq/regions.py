@@ -19,6 +19,7 @@ __all__ = [
     "dilate",
     "hole_from_mask",
     "mask_from_hole",
+    "scale_mask",
     "windows",
 ]
 
@@ -46,6 +47,27 @@ def mask_from_hole(hole: np.ndarray, stride: int) -> np.ndarray:
     if stride < 1:
         raise ValueError(f"stride must be at least 1, not {stride}")
     return hole.repeat(stride, axis=0).repeat(stride, axis=1)
+
+
+def scale_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) at another `shape`: True where any True pixel overlaps, if only in part.
+
+    `~scale_mask(~mask, shape)` is True only where all that overlaps is. Raises ValueError for an
+    empty mask or shape.
+    """
+    _check_bool(mask, "mask")
+    if min(mask.shape + shape) < 1:
+        raise ValueError(f"a mask {mask.shape} cannot be scaled to {shape}")
+    return _scale_rows(_scale_rows(mask, shape[0]).T, shape[1]).T
+
+
+def _scale_rows(mask: np.ndarray, rows: int) -> np.ndarray:
+    """`scale_mask` along the first axis."""
+    height = len(mask)
+    if rows == height:
+        return mask
+    parts = (slice(i * height // rows, -(-(i + 1) * height // rows)) for i in range(rows))
+    return np.stack([mask[part].any(0) for part in parts])
 
 
 def dilate(hole: np.ndarray, by: int = 1) -> np.ndarray:
