@@ -20,6 +20,7 @@ from demo.codemap import CodeMap
 from demo.edit_view import EditParts, prior_name
 from demo.editor import painted_cells
 from demo.jobs import LARGEST_RANDOM_SEED, Refusal, Settings, Step, StudioVerbs, quality_at
+from demo.recording import Recorder
 from demo.session import Draft, Origin, Session
 from demo.text import language_of, say
 from demo.toasts import Updates, expected, unexpected
@@ -121,14 +122,16 @@ class Filling:
         yield {self.parts.seed: settings[0].seed}
         started = time.monotonic()
         try:
-            filled = []
+            filled, recorders = [], []
             for name, job in zip(self._priors(prior), jobs, strict=True):
+                recorders.append(Recorder(picture, cells))
                 with closing(job):
                     for step in job:
+                        recorders[-1].add(step)
                         yield self._stepped(step, name, cells, language)
                 filled.append(step.codes)
             yield self.parts.told(say(language, "status_finishing"))
-            draft = self._draft(picture, filled, cells, settings)
+            draft = self._draft(picture, filled, cells, settings, recorders)
         except Exception:
             raise unexpected("resample", request) from None
         seconds = time.monotonic() - started
@@ -165,6 +168,7 @@ class Filling:
         filled: Sequence[np.ndarray],
         cells: np.ndarray,
         settings: Sequence[Settings],
+        recorders: Sequence[Recorder],
     ) -> Draft:
         """`filled` has the maps `(V, h, w)` of each prior; those of one seed come side by side."""
         codes = np.stack(filled, axis=1).reshape(-1, *cells.shape)
@@ -172,8 +176,12 @@ class Filling:
         bits: Sequence[float | None] = [None] * len(codes)
         if self.about.judge is not None:
             bits = self.studio.judge(codes, cells, settings[0].label).tolist()
-        makers = [(one.prior, seed) for seed in settings[0].seeds for one in settings]
-        origins = [Origin(*maker, found) for maker, found in zip(makers, bits, strict=True)]
+        found = iter(bits)
+        origins = [
+            Origin(one.prior, seed, next(found), recorder.recording(i))
+            for i, seed in enumerate(settings[0].seeds)
+            for one, recorder in zip(settings, recorders, strict=True)
+        ]
         return Draft(pictures, codes, cells, tuple(origins))
 
     def _done(self, draft: Draft, language: str, seconds: float) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from demo.recording import Recording
 from vq.regions import composite
 
 MAX_HISTORY = 32  # snapshots; one is under 1 MB at the working size
@@ -41,12 +42,13 @@ def _spilled(picture: np.ndarray) -> np.ndarray:
 class Origin:
     """Which prior made a variation, from which seed, and its bits under the judge if there is one.
 
-    Judge and bits: see `demo.jobs.StudioVerbs.judge`.
+    Judge and bits: see `demo.jobs.StudioVerbs.judge`. `recording` is how it came about.
     """
 
     prior: str
     seed: int
     bits: float | None = None
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,14 @@ class Session:
         if self.draft is None:
             return self.current.picture, self.current.codes
         return self.draft.pictures[self.draft.chosen], self.draft.codes[self.draft.chosen]
+
+    @property
+    def recording(self) -> Recording | None:
+        """How what is on the canvas was filled, if that was the last thing that happened to it."""
+        if self.draft is not None:
+            return self.draft.origins[self.draft.chosen].recording
+        origin = self.current.made.origin
+        return origin.recording if origin else None
 
     @property
     def can_undo(self) -> bool:
