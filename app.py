@@ -6,8 +6,7 @@ import os
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-from demo import page
-from demo.studio import Studio
+from demo import page, studio
 
 if __name__ == "__main__":
-    page.build(Studio.load()).launch(**page.LAUNCH)
+    page.build(studio.shelf()).launch(**page.LAUNCH)

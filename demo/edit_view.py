@@ -10,14 +10,17 @@ import numpy as np
 
 from demo.codemap import CodeMap
 from demo.session import Draft, Session
+from demo.shelf import Shelf
 from demo.text import CATALOGUES, say
 from demo.toasts import Updates
 
 
 @dataclass(frozen=True, eq=False)
 class EditParts:
-    """The parts of the tab that an action may change."""
+    """The parts of the tab that an action may change, and the shelf with what they show."""
 
+    shelf: Shelf
+    model: gr.Dropdown
     session: gr.State
     canvas: CodeMap
     status: gr.HTML
@@ -54,8 +57,14 @@ class EditParts:
             return {**updates, **self._nothing()}
         draft = session.draft
         picture, codes = session.shown
+        model = session.current.model
         canvas = CodeMap.update(
-            codes=codes, image=picture, remaining=None, picture_id=session.id, disabled=False
+            codes=codes,
+            palette=self.shelf.get(model).describe().palette,
+            image=picture,
+            remaining=None,
+            picture_id=session.id,
+            disabled=False,
         )
         if clear_mask:
             canvas.update(CodeMap.update(value=None))
@@ -71,6 +80,7 @@ class EditParts:
             )
         return {
             **updates,
+            self.model: model,
             self.canvas: canvas,
             self.resample: gr.update(interactive=True),
             self.undo: gr.update(interactive=session.can_undo),

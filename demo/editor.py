@@ -8,6 +8,7 @@ in `demo.filling`.
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -16,20 +17,19 @@ from PIL import Image
 
 from demo.codemap import CodeMap, CodeMapError, read_mask
 from demo.edit_view import EditParts, caption
-from demo.jobs import Refusal, StudioVerbs, code_number
+from demo.jobs import Refusal, code_number
 from demo.session import Made, Session, Snapshot
 from demo.text import language_of, say
 from demo.toasts import Updates, expected
 
 
 class Editor:
-    def __init__(self, studio: StudioVerbs, parts: EditParts) -> None:
-        self.studio = studio
+    def __init__(self, parts: EditParts) -> None:
         self.parts = parts
-        self.about = studio.describe()
+        self.shelf = parts.shelf
 
     def open(
-        self, upload: Image.Image | None, sent: Snapshot | None, request: gr.Request
+        self, upload: Image.Image | None, sent: Snapshot | None, model: Any, request: gr.Request
     ) -> Updates:
         """A new picture, or none: a fresh session.
 
@@ -41,12 +41,11 @@ class Editor:
         if upload is None:
             return {**parts.shown(None, language), **parts.told(say(language, "status_start"))}
         if sent is not None and np.array_equal(np.asarray(upload), sent.picture):
-            picture, codes, made = sent.picture, sent.codes, sent.made
+            first = sent
         else:
-            picture, made = self.studio.prepare(upload), Made("opened")
-            codes = self.studio.encode(picture)
-        session = Session.of(np.asarray(upload), picture, codes, made)
-        rows, columns = session.current.codes.shape
+            first = self._coded(upload, model)
+        session = Session.of(np.asarray(upload), first)
+        picture, (rows, columns) = first.picture, first.codes.shape
         text = say(
             language,
             "status_opened",
@@ -59,6 +58,39 @@ class Editor:
             codes=f"{rows * columns:,}",
         )
         return {**parts.shown(session, language), **parts.told(text)}
+
+    def switch(self, session: Session | None, model: Any, request: gr.Request) -> Updates:
+        """The visitor chose another checkpoint: the picture is encoded anew, as one more step.
+
+        A variation that waits for decision is kept, as it is what the visitor sees.
+        """
+        language = language_of(request)
+        about = self.shelf.get(model).describe()
+        if session is None:
+            return {
+                self.parts.canvas: CodeMap.update(palette=about.palette),
+                **self.parts.told(say(language, "status_start")),
+            }
+        session = session.keep()
+        if session.current.model != model:
+            new = self._coded(Image.fromarray(session.current.picture), model)
+            session = session.switch(new.picture, new.codes, model)
+        rows, columns = session.current.codes.shape
+        text = say(
+            language,
+            "status_switched",
+            model=model,
+            number=about.num_codes,
+            stride=about.stride,
+            rows=rows,
+            columns=columns,
+        )
+        return {**self.parts.shown(session, language), **self.parts.told(text)}
+
+    def _coded(self, picture: Image.Image, model: Any) -> Snapshot:
+        studio = self.shelf.get(model)
+        prepared = studio.prepare(picture)
+        return Snapshot.untouched(prepared, studio.encode(prepared), model)
 
     def choose(self, session: Session | None, event: gr.SelectData, request: gr.Request) -> Updates:
         """A click on a variation shows it in place."""
@@ -101,16 +133,17 @@ class Editor:
         language = language_of(request)
         try:
             cells = painted_cells(session, event.cells)
-            code = code_number(event.code, self.about.num_codes)
+            assert session is not None  # or there were no cells
+            studio = self.shelf.get(session.current.model)
+            code = code_number(event.code, studio.describe().num_codes)
         except Refusal as refusal:
             # Not raised: the canvas shows the stroke until it has an answer.
             gr.Warning(escape(say(language, refusal.key, **refusal.values), quote=False))
             return {self.parts.canvas: CodeMap.update(answered=event.number)}
-        assert session is not None  # or there were no cells
         session = session.keep()
         current = session.current
         codes = np.where(cells, code, current.codes)
-        picture = self.studio.render(current.picture, codes[None], cells)[0]
+        picture = studio.render(current.picture, codes[None], cells)[0]
         made = Made("brushed", cells=int(np.count_nonzero(cells)), code=code)
         session = session.edit(picture, codes, cells, made)
         updates = self.parts.shown(session, language)

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from demo import api
-from demo.jobs import StudioVerbs
+from demo.shelf import Shelf
 from demo.tabs import codes, compare, edit, generate, learn
 from demo.text import INTERFACE as _
 
@@ -80,30 +80,40 @@ LAUNCH: dict[str, Any] = {
 }
 
 
-def build(studio: StudioVerbs) -> gr.Blocks:
-    """The whole app around `studio`, queue included; launch it with `LAUNCH`."""
+def build(shelf: Shelf) -> gr.Blocks:
+    """The whole app around the checkpoints of `shelf`, queue included; launch it with `LAUNCH`."""
     with api.Blocks(
         title="Codebrush",
         analytics_enabled=False,
         delete_cache=(HOUR, TIME_TO_LIVE),
         fill_width=True,  # style.css says how wide
     ) as demo:
-        api.build(studio)  # first: Gradio also names the page's own events, after their functions
+        api.build(shelf)  # first: Gradio also names the page's own events, after their functions
         session = gr.State(None, time_to_live=TIME_TO_LIVE)
         sent = gr.State(None, time_to_live=TIME_TO_LIVE)  # to the Edit tab: see Editor.open
-        with gr.Column(elem_id="header"):
-            gr.Markdown("# Codebrush")
-            gr.Markdown(_("tagline"))
+        with gr.Row(elem_id="header"):
+            with gr.Column(scale=3, min_width=300):
+                gr.Markdown("# Codebrush")
+                gr.Markdown(_("tagline"))
+            model = gr.Dropdown(
+                shelf.names,
+                value=shelf.names[0],
+                label=_("model_label"),
+                info=_("model_info"),
+                visible=len(shelf.names) > 1,
+                elem_id="model",
+                min_width=200,
+            )
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
-                picture = edit.build(studio, session, sent)
+                picture, switched = edit.build(shelf, model, session, sent)
             with gr.Tab(_("tab_codes"), id="codes") as codes_tab:
-                codes.build(studio, session, tabs, codes_tab)
+                codes.build(shelf, model, switched, session, tabs, codes_tab)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
-                compare.build(studio, session, tabs, compare_tab)
+                compare.build(shelf, session, tabs, compare_tab)
             with gr.Tab(_("tab_generate"), id="generate"):
-                generate.build(studio, sent, picture, tabs)
+                generate.build(shelf, model, sent, picture, tabs)
             with gr.Tab(_("tab_learn"), id="learn") as learn_tab:
-                learn.build(studio, session, tabs, learn_tab)
+                learn.build(shelf, session, tabs, learn_tab)
     demo.queue(max_size=32)
     return demo

@@ -22,6 +22,7 @@ from PIL import Image
 
 from demo.jobs import LARGEST_RANDOM_SEED, CodeStep, Refusal, Settings, StudioVerbs, picture_count
 from demo.session import Made, Origin, Snapshot
+from demo.shelf import Shelf
 from demo.text import language_of, say
 from demo.toasts import Updates, expected, unexpected
 from vq.pictures import picture_grid
@@ -34,9 +35,10 @@ UNFILLED = 128  # grey, in a saved picture; on the page what has no code yet is 
 class Generated:
     """Pictures `(N, H, W, 3)` as far as they are, their codes, and what remains `(N, h, w)`.
 
-    `prior` made them all, each from its seed.
+    `prior` made them all, each from its seed; `model` names its checkpoint (`demo.shelf`).
     """
 
+    model: str
     pictures: np.ndarray
     codes: np.ndarray
     remaining: np.ndarray
@@ -78,10 +80,9 @@ class GenerateParts:
 
 
 class Sampler:
-    def __init__(self, studio: StudioVerbs, parts: GenerateParts) -> None:
-        self.studio = studio
+    def __init__(self, shelf: Shelf, parts: GenerateParts) -> None:
+        self.shelf = shelf
         self.parts = parts
-        self.raster = studio.describe().raster
 
     def wait(self, request: gr.Request) -> Updates:
         """What is seen until the job begins: it may have to queue behind other visitors'."""
@@ -93,6 +94,7 @@ class Sampler:
 
     def generate(
         self,
+        model: Any,
         prior: Any,
         count: Any,
         label: Any,
@@ -115,24 +117,26 @@ class Sampler:
                 temperature=temperature,
                 steps=steps,
             )
-            job = self.studio.generate(count, settings)
+            studio = self.shelf.get(model)
+            job = studio.generate(count, settings)
         except Refusal as refusal:
             raise expected(refusal, language) from None
 
         yield {self.parts.seed: settings.seed}
+        raster = settings.prior in studio.describe().raster
         started = time.monotonic()
         seeds = tuple(settings.seed + i for i in range(count))
         generated: Generated | None = None
         try:
             with closing(job):
                 for step in job:
-                    updates = self._status(self._progress(step, settings, language))
+                    updates = self._status(self._progress(step, raster, language))
                     if generated is None:
                         updates |= self._unchosen()
                     # To decode at every step would take longer than the steps.
                     looks = math.ceil(step.steps / LOOKS)
                     if generated is None or step.step % looks == 0 or step.step == step.steps:
-                        generated = self._seen(step, settings.prior, seeds, generated)
+                        generated = _seen(studio, step, settings.prior, seeds, generated)
                         updates |= self._show(generated)
                     yield updates
         except Exception:
@@ -187,9 +191,10 @@ class Sampler:
         """The chosen picture with its codes. Raises `gr.Error` where none is."""
         if generated is None or chosen is None or not generated.finished[chosen]:
             raise expected(Refusal("error_none_chosen"), language_of(request))
-        codes = generated.codes[chosen]
         made = Made("generated", origin=Origin(generated.prior, generated.seeds[chosen]))
-        return Snapshot(generated.pictures[chosen], codes, np.zeros(codes.shape, bool), made)
+        return Snapshot.untouched(
+            generated.pictures[chosen], generated.codes[chosen], generated.model, made
+        )
 
     def save(self, generated: Generated | None, chosen: int | None, request: gr.Request) -> Updates:
         """The chosen picture as a PNG file to download."""
@@ -208,26 +213,10 @@ class Sampler:
         path = save_pil_to_cache(picture, self.parts.file.GRADIO_CACHE, name, "png")
         return {self.parts.file: path}
 
-    def _seen(
-        self, step: CodeStep, prior: str, seeds: tuple[int, ...], before: Generated | None
-    ) -> Generated:
-        """The step in pictures; only those at work are decoded, the others are as before."""
-        decoded = {i: self.studio.decode(step.codes[i]) for i in step.at_work}
-        if before is None:
-            shape = decoded[step.at_work[0]].shape
-            pictures = np.full((len(seeds), *shape), UNFILLED, np.uint8)
-        else:
-            pictures = before.pictures.copy()
-        stride = pictures.shape[1] // step.codes.shape[1]
-        for i, picture in decoded.items():
-            unfilled = step.remaining[i].repeat(stride, 0).repeat(stride, 1)[..., None]
-            pictures[i] = np.where(unfilled, UNFILLED, picture)
-        return Generated(pictures, step.codes, step.remaining, prior, seeds)
-
-    def _progress(self, step: CodeStep, settings: Settings, language: str) -> str:
+    def _progress(self, step: CodeStep, raster: bool, language: str) -> str:
         return say(
             language,
-            "status_generate_row" if settings.prior in self.raster else "status_generate_step",
+            "status_generate_row" if raster else "status_generate_step",
             first=step.at_work[0] + 1,
             last=step.at_work[-1] + 1,
             count=len(step.codes),
@@ -260,3 +249,25 @@ class Sampler:
             self.parts.generate: gr.update(interactive=True),
             self.parts.stop: gr.update(interactive=False),
         }
+
+
+def _seen(
+    studio: StudioVerbs,
+    step: CodeStep,
+    prior: str,
+    seeds: tuple[int, ...],
+    before: Generated | None,
+) -> Generated:
+    """The step in pictures; only those at work are decoded, the others are as before."""
+    decoded = {i: studio.decode(step.codes[i]) for i in step.at_work}
+    if before is None:
+        shape = decoded[step.at_work[0]].shape
+        pictures = np.full((len(seeds), *shape), UNFILLED, np.uint8)
+    else:
+        pictures = before.pictures.copy()
+    stride = pictures.shape[1] // step.codes.shape[1]
+    for i, picture in decoded.items():
+        unfilled = step.remaining[i].repeat(stride, 0).repeat(stride, 1)[..., None]
+        pictures[i] = np.where(unfilled, UNFILLED, picture)
+    model = studio.describe().name
+    return Generated(model, pictures, step.codes, step.remaining, prior, seeds)

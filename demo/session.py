@@ -68,12 +68,14 @@ class Made:
 class Snapshot:
     """One state of the picture: `picture` `(H, W, 3)` and its `codes` `(h, w)`.
 
-    `edited` `(h, w)` marks every cell that was ever repainted. `number` counts the edits up to it.
+    `edited` `(H, W)` marks every pixel that was ever repainted. `model` names the checkpoint that
+    the codes are of (`demo.shelf`). `number` counts the edits up to it.
     """
 
     picture: np.ndarray
     codes: np.ndarray
     edited: np.ndarray
+    model: str
     made: Made = Made("opened")
     number: int = 0
 
@@ -81,6 +83,13 @@ class Snapshot:
         object.__setattr__(self, "picture", _frozen(self.picture, np.uint8))
         object.__setattr__(self, "codes", _frozen(self.codes, np.int32))
         object.__setattr__(self, "edited", _frozen(self.edited, np.bool_))
+
+    @classmethod
+    def untouched(
+        cls, picture: np.ndarray, codes: np.ndarray, model: str, made: Made = Made("opened")
+    ) -> Snapshot:
+        """What a session begins with: nothing of it is repainted."""
+        return cls(picture, codes, np.zeros(picture.shape[:2], bool), model, made)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +122,9 @@ class Session:
     draft: Draft | None = None
 
     @classmethod
-    def of(
-        cls,
-        upload: np.ndarray,
-        picture: np.ndarray,
-        codes: np.ndarray,
-        made: Made = Made("opened"),
-    ) -> Session:
-        """A fresh session: the upload, the `picture` at the working size, and its `codes`."""
-        untouched = Snapshot(picture, codes, np.zeros(codes.shape, bool), made)
-        return cls(secrets.token_hex(8), _spilled(upload), (untouched,))
+    def of(cls, upload: np.ndarray, first: Snapshot) -> Session:
+        """A fresh session: the upload, and what it is at the working size."""
+        return cls(secrets.token_hex(8), _spilled(upload), (first,))
 
     @property
     def current(self) -> Snapshot:
@@ -177,8 +179,30 @@ class Session:
         Nothing waits for decision after it. Where the history is full its oldest edit falls off;
         the picture as it was opened stays.
         """
+        stride = picture.shape[0] // cells.shape[0]
+        pixels = cells.repeat(stride, 0).repeat(stride, 1)
+        return self._followed_by(picture, codes, self.current.edited | pixels, made)
+
+    def switch(self, picture: np.ndarray, codes: np.ndarray, model: str) -> Session:
+        """The current picture in the codes of another checkpoint: a step like any other.
+
+        picture: it may have another working size, for the strides differ.
+        """
+        height, width = picture.shape[:2]
+        edited = Image.fromarray(self.current.edited).resize((width, height))  # the nearest pixel
+        return self._followed_by(picture, codes, np.asarray(edited), Made("switched"), model)
+
+    def _followed_by(
+        self,
+        picture: np.ndarray,
+        codes: np.ndarray,
+        edited: np.ndarray,
+        made: Made,
+        model: str | None = None,
+    ) -> Session:
         current = self.current
-        snapshot = Snapshot(picture, codes, current.edited | cells, made, current.number + 1)
+        model = model or current.model
+        snapshot = Snapshot(picture, codes, edited, model, made, current.number + 1)
         opened, *edits = *self.history[: self.position + 1], snapshot
         history = (opened, *edits[-(MAX_HISTORY - 1) :])
         return replace(self, history=history, position=len(history) - 1, draft=None)

@@ -1,4 +1,4 @@
-"""The one door to the models: which are loaded, on which device, and whose turn it is.
+"""The one door to the models: a checkpoint at work, on which device, and whose turn it is.
 
 The only file of the demo that knows torch. Its verbs take and give NumPy arrays and Pillow pictures
 (`demo.jobs`). Every call to a network holds the turn for that call only, so a long job lets others
@@ -21,8 +21,10 @@ import torch
 from PIL import Image
 
 from demo.codecs import encode_to_bytes
+from demo.codemap.packing import MAX_SIDE
 from demo.drawing import code_palette
 from demo.jobs import CodeBook, Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
+from demo.shelf import Load, Shelf
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.precision import fast
@@ -33,6 +35,8 @@ from vq.weights import fingerprint
 LONGEST = 512  # pixels on the long side of the working picture
 TOGETHER = 4  # pictures generated at a time: the first are there early, and a step is soon over
 PATCH_BATCH = 32  # codes of the code book that are decoded together
+# All studios share the machine, and so the turn.
+TURN = threading.Lock()
 
 _Step = TypeVar("_Step")
 
@@ -44,7 +48,11 @@ def best_device() -> torch.device:
 
 
 class Studio:
-    """A checkpoint at work. Safe to use from many threads."""
+    """A checkpoint at work. Safe to use from many threads.
+
+    Without a prior its codes can be seen, painted and decoded; what asks a prior is refused.
+    Raises CheckpointError where there is more than one code a position: no page shows such maps.
+    """
 
     def __init__(
         self,
@@ -52,8 +60,9 @@ class Studio:
         name: str,
         device: str | torch.device | None = None,
     ) -> None:
-        if not checkpoint.priors:
-            raise checkpoints.CheckpointError(f"{name}: no prior, so nothing could be resampled")
+        books = checkpoint.autoencoder.config.books
+        if books > 1:
+            raise checkpoints.CheckpointError(f"{name}: {books} codes a position; the app shows 1")
         self._device = torch.device(device) if device is not None else best_device()
         self._autoencoder = checkpoint.autoencoder.to(self._device).eval()
         self._priors = {
@@ -61,11 +70,11 @@ class Studio:
         }
         self._raster = tuple(n for n, p in self._priors.items() if isinstance(p, RasterPrior))
         self._checkpoint = checkpoint
-        self._turn = threading.Lock()
+        self._turn = TURN
         self._book: CodeBook | None = None
         self._book_making = threading.Lock()
         self._name = name
-        self._id = fingerprint(self._autoencoder)
+        self._about = self._description()
 
     @classmethod
     def load(
@@ -77,6 +86,9 @@ class Studio:
         return cls(checkpoints.load(path), Path(path).name, device)
 
     def describe(self) -> Description:
+        return self._about
+
+    def _description(self) -> Description:
         return Description(
             name=self._name,
             num_codes=self._checkpoint.num_codes,
@@ -86,12 +98,14 @@ class Studio:
             device=self._device.type,
             palette=self._palette(),
             raster=self._raster,
-            checkpoint=self._id,
+            checkpoint=fingerprint(self._autoencoder),
         )
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
         """The upload at its working size `(H, W, 3)`; the stride divides both sides."""
-        size = pictures.working_size(upload.width, upload.height, self._checkpoint.stride, LONGEST)
+        stride = self._checkpoint.stride
+        longest = min(LONGEST, MAX_SIDE * stride)
+        size = pictures.working_size(upload.width, upload.height, stride, longest)
         return np.asarray(upload.resize(size, Image.Resampling.LANCZOS))
 
     def encode(self, picture: np.ndarray) -> np.ndarray:
@@ -171,6 +185,8 @@ class Studio:
 
     def _chosen(self, name: str, label: str | None) -> Any:
         """The prior of that name, if it knows the label; raises `Refusal` otherwise."""
+        if not self._priors:
+            raise Refusal("error_no_prior", model=self._name)
         prior = self._priors.get(name) if isinstance(name, str) else None
         if prior is None:
             known = ", ".join(self._priors)
@@ -348,3 +364,25 @@ class Studio:
         a, b = pictures.to_tensor(original), pictures.to_tensor(other)
         with torch.inference_mode():
             return float(psnr(a, b)[0]), float(ssim(a, b)[0])
+
+
+def shelf(folder: Path = checkpoints.DEFAULT_CHECKPOINT.parent) -> Shelf:
+    """Every checkpoint in a folder, the default first; that one is loaded at once.
+
+    Raises `vq.checkpoints.CheckpointError` where the default is missing or not sound.
+    """
+    name = checkpoints.DEFAULT_CHECKPOINT.name
+    default = Studio.load(folder / name)
+    others = sorted(path for path in folder.iterdir() if (path / "autoencoder").is_dir())
+    loaders: dict[str, Load] = {name: lambda: default}
+    return Shelf(loaders | {path.name: _loader(path) for path in others if path.name != name})
+
+
+def _loader(path: Path) -> Load:
+    def load() -> Studio:
+        try:
+            return Studio.load(path)
+        except checkpoints.CheckpointError as error:
+            raise Refusal("error_refused", reason=error) from None
+
+    return load

@@ -16,12 +16,16 @@ import gradio as gr
 import numpy as np
 
 from demo.codemap import CodeMap, Heat
+from demo.drawing import ERROR_LIMIT, error_colours
 from demo.edit_view import class_of, prior_name
 from demo.filling import SIDE_BY_SIDE
-from demo.jobs import Refusal, StudioVerbs
+from demo.jobs import Description, Refusal
 from demo.session import Session
+from demo.shelf import Shelf
 from demo.text import language_of
 from demo.toasts import Updates, expected, unexpected
+
+HEAT_COLOURS = error_colours(np.linspace(0, ERROR_LIMIT, 64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +39,20 @@ class Kept:
 class Surprise:
     """`kept` is the state in which a visitor's `Kept` is held."""
 
-    def __init__(self, studio: StudioVerbs, canvas: CodeMap, kept: gr.State) -> None:
-        self.studio = studio
+    def __init__(self, shelf: Shelf, canvas: CodeMap, kept: gr.State) -> None:
+        self.shelf = shelf
         self.canvas = canvas
         self.kept = kept
-        self.about = studio.describe()
         # What each visitor asked for last: it ends what was asked before.
         self._last: dict[str | None, object] = {}
 
-    def judge(self, prior: Any, label: Any) -> Updates:
+    def judge(self, model: Any, prior: Any, label: Any) -> Updates:
         """The visitor has chosen another prior or label: bits by the last are shown no more."""
-        return {self.canvas: CodeMap.update(judge=self._name(prior, label))}
+        about = self.shelf.get(model).describe()
+        if not about.priors:
+            return {self.canvas: CodeMap.update(judge="", heat_palette=None)}
+        judge = _judge(about, prior, label)
+        return {self.canvas: CodeMap.update(judge=judge, heat_palette=HEAT_COLOURS)}
 
     def show(
         self,
@@ -59,16 +66,21 @@ class Surprise:
         if session is None:
             return
         codes = session.shown[1]
+        studio = self.shelf.get(session.current.model)
+        about = studio.describe()
+        if not about.priors:
+            return
         if kept is None or not np.array_equal(kept.codes, codes):
             kept = Kept(codes, {})
-        judge = self._name(prior, label)
+        judge = _judge(about, prior, label)
         language = language_of(request)
-        name = prior_name(str(self._prior(prior)), language)
+        name = prior_name(str(_prior(about, prior)), language)
         if label:
             name = f"{name}, {class_of(str(label), language)}"
 
         def heat(bits: np.ndarray) -> Updates:
-            return {self.canvas: CodeMap.update(heat=Heat(codes, bits, judge, name, self._top))}
+            top = _top(about)
+            return {self.canvas: CodeMap.update(heat=Heat(codes, bits, judge, name, top))}
 
         if judge in kept.bits:
             yield heat(kept.bits[judge])
@@ -76,7 +88,7 @@ class Surprise:
         visitor, turn = request.session_hash, object()
         self._last[visitor] = turn
         try:
-            with closing(self.studio.surprise(codes, self._prior(prior), label or None)) as job:
+            with closing(studio.surprise(codes, _prior(about, prior), label or None)) as job:
                 yield heat(np.full(codes.shape, np.nan, np.float32))
                 for bits in job:
                     if self._last.get(visitor) is not turn:
@@ -92,14 +104,16 @@ class Surprise:
             if self._last.get(visitor) is turn:
                 del self._last[visitor]
 
-    @property
-    def _top(self) -> float:
-        """Bits of the last colour: 8 times less likely than a guess among all codes would be."""
-        return math.ceil(math.log2(self.about.num_codes)) + 3
 
-    def _prior(self, choice: Any) -> Any:
-        """Side by side it is the judge of what the priors make, if there is one."""
-        return choice if choice != SIDE_BY_SIDE else self.about.judge or self.about.priors[0]
+def _top(about: Description) -> float:
+    """Bits of the last colour: 8 times less likely than a guess among all codes would be."""
+    return math.ceil(math.log2(about.num_codes)) + 3
 
-    def _name(self, prior: Any, label: Any) -> str:
-        return f"{self._prior(prior)}/{label or ''}"
+
+def _prior(about: Description, choice: Any) -> Any:
+    """Side by side it is the judge of what the priors make, if there is one."""
+    return choice if choice != SIDE_BY_SIDE else about.judge or about.priors[0]
+
+
+def _judge(about: Description, prior: Any, label: Any) -> str:
+    return f"{about.name}/{_prior(about, prior)}/{label or ''}"

@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -14,6 +14,7 @@ from demo.jobs import Refusal
 from demo.text import language_of, say
 
 Updates = dict[Any, Any]
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +32,19 @@ def unexpected(action: str, request: gr.Request | None) -> gr.Error:
     return gr.Error(say(language_of(request), "error_unexpected"), print_exception=False)
 
 
-def guarded(action: Callable[..., Updates]) -> Callable[..., Updates]:
-    """The action, with a toast for errors that nobody foresaw: Gradio shows nothing for them."""
+def guarded(action: Callable[..., Answer]) -> Callable[..., Answer]:
+    """The action, with a toast for its errors: Gradio shows nothing for those nobody foresaw."""
 
     @functools.wraps(action)
-    def run(*inputs: Any) -> Updates:
+    def run(*inputs: Any) -> Answer:
+        request = next((one for one in inputs if isinstance(one, gr.Request)), None)
         try:
             return action(*inputs)
         except gr.Error:
             raise
+        except Refusal as refusal:
+            raise expected(refusal, language_of(request)) from None
         except Exception:
-            request = next((one for one in inputs if isinstance(one, gr.Request)), None)
             raise unexpected(action.__name__, request) from None
 
     return run

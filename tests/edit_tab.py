@@ -11,8 +11,9 @@ import numpy as np
 from demo.codemap import pack_mask
 from demo.edit_view import EditParts
 from demo.filling import Filling
-from demo.jobs import BALANCED
+from demo.jobs import BALANCED, StudioVerbs
 from demo.session import Session
+from demo.shelf import Shelf
 
 DEFAULTS: dict[str, Any] = {
     "prior": "masked",
@@ -36,9 +37,11 @@ class Request(gr.Request):
 
 ENGLISH, KOREAN = Request("en"), Request("ko-KR")
 
-# Each part is its own name, so that updates can be read.
-_NAMES: Any = {field.name: field.name for field in dataclasses.fields(EditParts)}
-TAB = EditParts(**_NAMES)
+
+def tab_of(*studios: StudioVerbs) -> EditParts:
+    """Each part is its own name, so that updates can be read."""
+    names: Any = {field.name: field.name for field in dataclasses.fields(EditParts)}
+    return EditParts(**{**names, "shelf": Shelf.of(*studios)})
 
 
 def mask_of(session: Session) -> dict[str, Any]:

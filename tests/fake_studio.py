@@ -39,8 +39,15 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 class FakeStudio:
     """The verbs of `demo.jobs.StudioVerbs`."""
 
-    def __init__(self, priors: tuple[str, ...] = PRIORS) -> None:
+    def __init__(
+        self,
+        priors: tuple[str, ...] = PRIORS,
+        name: str = "fake",
+        checkpoint: str = CHECKPOINT,
+        stride: int = STRIDE,
+    ) -> None:
         self.priors = priors
+        self.name, self.checkpoint, self.stride = name, checkpoint, stride
         self.hold_at_step: int | None = None  # give that step over and over
         self.fail_at_step: int | None = None  # raise there, as a broken model would
         self.closed_at_step: int | None = None  # where the last cancelled job stopped
@@ -51,35 +58,38 @@ class FakeStudio:
 
     def describe(self) -> Description:
         return Description(
-            name="fake",
+            name=self.name,
             num_codes=LEVELS**3,
-            stride=STRIDE,
+            stride=self.stride,
             priors=self.priors,
-            labels=LABELS,
+            labels=LABELS if self.priors else (),
             device="cpu",
             palette=self.palette(),
-            checkpoint=CHECKPOINT,
+            checkpoint=self.checkpoint,
             raster=tuple(name for name in self.priors if name == "pixelcnn"),
         )
 
     def palette(self) -> np.ndarray:
-        return self.decode(np.arange(LEVELS**3)[None])[0, ::STRIDE]
+        return self.decode(np.arange(LEVELS**3)[None])[0, :: self.stride]
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
         scale = min(1.0, LONGEST / max(upload.size))
-        width, height = (max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in upload.size)
+        width, height = (
+            max(self.stride, round(side * scale / self.stride) * self.stride)
+            for side in upload.size
+        )
         return np.asarray(upload.resize((width, height), Image.Resampling.BOX))
 
     def encode(self, picture: np.ndarray) -> np.ndarray:
-        height, width = picture.shape[0] // STRIDE, picture.shape[1] // STRIDE
-        means = picture.reshape(height, STRIDE, width, STRIDE, 3).mean((1, 3))
+        height, width = picture.shape[0] // self.stride, picture.shape[1] // self.stride
+        means = picture.reshape(height, self.stride, width, self.stride, 3).mean((1, 3))
         level = np.minimum(means / 256 * LEVELS, LEVELS - 1).astype(int)
         return level @ np.array([LEVELS**2, LEVELS, 1])
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         level = np.stack([codes // LEVELS**2, codes // LEVELS % LEVELS, codes % LEVELS], -1)
         colours = ((level + 0.5) * 256 / LEVELS).astype(np.uint8)
-        return colours.repeat(STRIDE, 0).repeat(STRIDE, 1)
+        return colours.repeat(self.stride, 0).repeat(self.stride, 1)
 
     def resample(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
@@ -92,6 +102,8 @@ class FakeStudio:
         self.settings = settings
 
     def _check(self, prior: str, label: str | None) -> None:
+        if not self.priors:
+            raise Refusal("error_no_prior", model=self.name)
         for name, got, known in (("prior", prior, self.priors), ("label", label, (None, *LABELS))):
             if got not in known:
                 names = ", ".join(filter(None, known))
@@ -138,7 +150,7 @@ class FakeStudio:
         return kept
 
     def render(self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        mask = cells.repeat(STRIDE, 0).repeat(STRIDE, 1)[..., None]
+        mask = cells.repeat(self.stride, 0).repeat(self.stride, 1)[..., None]
         return np.stack([np.where(mask, self.decode(variation), picture) for variation in codes])
 
     def surprise(
@@ -244,14 +256,14 @@ class FakeStudio:
         return Comparison(picture, ours, tuple(others))
 
     def commitment(self, picture: np.ndarray) -> float:
-        height, width = picture.shape[0] // STRIDE, picture.shape[1] // STRIDE
-        means = picture.reshape(height, STRIDE, width, STRIDE, 3).mean((1, 3))
+        height, width = picture.shape[0] // self.stride, picture.shape[1] // self.stride
+        means = picture.reshape(height, self.stride, width, self.stride, 3).mean((1, 3))
         vectors = self.palette()[self.encode(picture)]
         return float(np.mean((means / 255 - vectors / 255) ** 2))
 
     def code_book(self) -> CodeBook:
         colours = self.palette()
-        patches = colours[:, None, None].repeat(STRIDE, 1).repeat(STRIDE, 2)
+        patches = colours[:, None, None].repeat(self.stride, 1).repeat(self.stride, 2)
         return CodeBook(colours / np.float32(255), patches)
 
     def inpaint(

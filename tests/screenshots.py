@@ -1,7 +1,7 @@
 """Pictures of the page, to look at: ``python -m tests.screenshots OUTDIR``.
 
 Every tab, on a desk and on a phone, light and dark, English and Korean; and ``docs/edit.png`` for
-the README. It runs the app as it ships. Without the checkpoint, or with ``--fake``, a studio
+the README. It runs the app as it ships. Without the checkpoints, or with ``--fake``, a studio
 without models stands in.
 """
 
@@ -18,7 +18,7 @@ from vq.checkpoints import DEFAULT_CHECKPOINT
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-    from demo.jobs import StudioVerbs
+    from demo.shelf import Shelf
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
@@ -30,14 +30,15 @@ PATIENCE = 120_000  # ms
 STROKE = [(0.52, 0.88), (0.66, 0.82), (0.8, 0.78), (0.9, 0.74)]
 
 
-def a_studio(fake: bool, checkpoint: Path) -> StudioVerbs:
-    if fake or not checkpoint.is_dir():
+def a_shelf(fake: bool) -> Shelf:
+    if fake or not DEFAULT_CHECKPOINT.is_dir():
+        from demo.shelf import Shelf
         from tests.fake_studio import FakeStudio
 
-        return FakeStudio()
-    from demo.studio import Studio
+        return Shelf.of(FakeStudio())
+    from demo import studio
 
-    return Studio.load(checkpoint)
+    return studio.shelf()
 
 
 def open_at(browser: Browser, url: str, size: str, scheme: str, language: str) -> Page:
@@ -148,7 +149,6 @@ def for_the_readme(browser: Browser, url: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("outdir", type=Path)
-    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     parser.add_argument("--fake", action="store_true", help="a studio without models")
     arguments = parser.parse_args()
     arguments.outdir.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def main() -> None:
 
     from demo import page
 
-    demo = page.build(a_studio(arguments.fake, arguments.checkpoint))
+    demo = page.build(a_shelf(arguments.fake))
     _, url, _ = demo.launch(**page.LAUNCH, prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)

@@ -77,14 +77,15 @@ def some_codes(rows: int = ROWS, cols: int = COLS) -> np.ndarray:
 
 
 def test_what_is_loaded(client: Client) -> None:
-    about = client.predict(api_name="/models")
+    loaded = client.predict(api_name="/models")
+    (about,) = loaded["models"]
     assert about["checkpoint"] == CHECKPOINT and about["labels"] == list(LABELS)
     assert (about["num_codes"], about["stride"], about["device"]) == (K, STRIDE, "cpu")
     assert about["priors"] == [
         {"name": "masked", "order": "any"},
         {"name": "pixelcnn", "order": "raster"},
     ]
-    assert about["limits"] == {"rows": 128, "cols": 128, "variations": 8, "pictures": 16}
+    assert loaded["limits"] == {"rows": 128, "cols": 128, "variations": 8, "pictures": 16}
 
 
 def test_picture_to_codes_and_back(
@@ -308,7 +309,7 @@ def test_a_request_of_another_form_is_refused_and_hurts_nobody(
     status, answer = call(url, "decode", data)
     assert status == 422 or "decode takes 1 values, got 0" in answer
     assert "Traceback" not in answer and "/" not in answer.replace("data:", "")
-    assert client.predict(api_name="/models")["checkpoint"] == CHECKPOINT
+    assert client.predict(api_name="/models")["models"][0]["checkpoint"] == CHECKPOINT
 
 
 def test_every_endpoint_is_documented(client: Client) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from demo.code_sheet import nearest_codes, sheet_columns, sheet_order
 from demo.drawing import ERROR_LIMIT, error_colours
 from tests.fake_studio import LEVELS, FakeStudio
+from tests.running_app import running_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -58,16 +59,8 @@ def studio() -> FakeStudio:
 
 @pytest.fixture(scope="module")
 def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-    from demo import page
-
-    demo = page.build(studio)
-    options = {**page.LAUNCH, "server_name": "127.0.0.1", "quiet": True}
-    _, address, _ = demo.launch(**options, prevent_thread_lock=True)
-    yield address
-    demo.close()
-    monkeypatch.undo()
+    with running_app(studio, tmp_path_factory.mktemp("gradio")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from demo.filling import Filling
 from demo.session import Made, Session
 from demo.text import CATALOGUES
 from demo.toasts import guarded
-from tests.edit_tab import ENGLISH, KOREAN, TAB, mask_of, run
+from tests.edit_tab import ENGLISH, KOREAN, mask_of, run, tab_of
 from tests.fake_studio import FakeStudio
 
 
@@ -27,17 +27,19 @@ def studio() -> FakeStudio:
 
 @pytest.fixture
 def editor(studio: FakeStudio) -> Editor:
-    return Editor(studio, TAB)
+    return Editor(tab_of(studio))
 
 
 @pytest.fixture
 def filling(studio: FakeStudio) -> Filling:
-    return Filling(studio, TAB)
+    return Filling(tab_of(studio))
 
 
 @pytest.fixture
 def session(editor: Editor) -> Session:
-    opened: Session = editor.open(Image.new("RGB", (64, 32), "teal"), None, ENGLISH)["session"]
+    opened: Session = editor.open(Image.new("RGB", (64, 32), "teal"), None, "fake", ENGLISH)[
+        "session"
+    ]
     return opened
 
 
@@ -81,11 +83,12 @@ def test_a_stroke_of_the_code_brush_is_one_step(
 ) -> None:
     updates = stroke(editor, session, 77, mask_of(session))
     painted = updates["session"]
-    cells = painted.current.edited
+    inside = painted.current.edited
+    cells = inside[::4, ::4]
     assert painted.position == 1 and cells.sum() == 12
     np.testing.assert_array_equal(painted.current.codes, np.where(cells, 77, session.current.codes))
     colour = studio.decode(np.array([[77]]))[0, 0]
-    inside = cells.repeat(4, 0).repeat(4, 1)
+    np.testing.assert_array_equal(inside, cells.repeat(4, 0).repeat(4, 1))
     assert (painted.current.picture[inside] == colour).all()
     np.testing.assert_array_equal(
         painted.current.picture[~inside], session.current.picture[~inside]
@@ -174,3 +177,38 @@ def test_close_ups_are_squares_that_hold_everything_painted() -> None:
         assert cut.shape[0] == cut.shape[1] <= min(rows, columns) * 4
         if max(height, width) <= 0.6 * min(rows, columns):
             assert cut[..., 2].sum() == cells.sum() * 16
+
+
+def test_another_checkpoint_writes_the_same_picture_in_its_codes_as_one_more_step() -> None:
+    small = FakeStudio()
+    large = FakeStudio(priors=(), name="large", checkpoint="ba9876543210", stride=8)
+    tab = tab_of(small, large)
+    editor, filling = Editor(tab), Filling(tab)
+    upload = Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 60, 3), np.uint8))
+    opened = editor.open(upload, None, "fake", ENGLISH)["session"]
+    painted = stroke(editor, opened, 77, mask_of(opened))["session"]
+    updates = editor.switch(painted, "large", ENGLISH)
+    switched = updates["session"]
+    assert updates["model"] == switched.current.model == "large"
+    # 36 × 60 pixels are no multiple of 8: the nearest size that is.
+    assert switched.current.picture.shape == (32, 64, 3) and switched.current.codes.shape == (4, 8)
+    np.testing.assert_array_equal(switched.current.codes, large.encode(switched.current.picture))
+    assert 0.8 < switched.current.edited.sum() / painted.current.edited.sum() < 1.2
+    assert "4 × 8 of 512 codes" in updates["status"] and "8 × 8 pixels" in updates["status"]
+    # The stroke, which is the only edit, is in the download at the upload's size; the rest is not.
+    saved = switched.full_size()
+    np.testing.assert_array_equal(saved[0], np.asarray(upload)[0])
+    # It has no prior: painting it goes on, resampling is refused before it begins.
+    verdict = filling.ready(switched, mask_of(switched), ENGLISH)[1]
+    assert not verdict["is_valid"] and "large has no prior" in verdict["message"]
+    assert "large has no prior" in filling.explain("large", None, 3, ENGLISH)["quality_note"]
+    again = stroke(editor, switched, 5, mask_of(switched))["session"]
+    assert again.current.model == "large"
+    back = editor.undo(editor.undo(again, ENGLISH)["session"], ENGLISH)
+    assert back["model"] == "fake" and back["session"].current is painted.current
+
+
+def test_a_checkpoint_that_is_not_there_changes_nothing(editor: Editor, session: Session) -> None:
+    with pytest.raises(gr.Error, match="model '&lt;b&gt;' is not known"):
+        guarded(editor.switch)(session, "<b>", ENGLISH)
+    assert editor.switch(session, "fake", ENGLISH)["session"] is session

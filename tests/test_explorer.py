@@ -64,7 +64,7 @@ def test_a_picture_travels_whole_and_can_be_taken_away() -> None:
     np.testing.assert_array_equal(numbers(update["codes"], "<u2"), codes.ravel())
     np.testing.assert_array_equal(picture(update["image"]), decoded)
     assert "book" not in update and "bits" not in update
-    nothing = CodeExplorer.with_picture(None, None, "two", packed_book(BOOK))
+    nothing = CodeExplorer.with_picture(None, None, "two", {"book": packed_book(BOOK)})
     assert nothing["codes"] == nothing["image"] == "" and nothing["book"]["columns"] == COLUMNS
 
 

@@ -18,7 +18,7 @@ from demo.filling import SIDE_BY_SIDE, Filling
 from demo.jobs import BALANCED, QUALITIES, Quality, Settings
 from demo.session import Session
 from demo.text import CATALOGUES
-from tests.edit_tab import ENGLISH, KOREAN, TAB, mask_of, run
+from tests.edit_tab import ENGLISH, KOREAN, mask_of, run, tab_of
 from tests.fake_studio import FakeStudio
 
 
@@ -29,13 +29,13 @@ def studio() -> FakeStudio:
 
 @pytest.fixture
 def filling(studio: FakeStudio) -> Filling:
-    return Filling(studio, TAB)
+    return Filling(tab_of(studio))
 
 
 @pytest.fixture
 def session(studio: FakeStudio) -> Session:
     upload = Image.new("RGB", (64, 32), "teal")
-    opened: Session = Editor(studio, TAB).open(upload, None, ENGLISH)["session"]
+    opened: Session = Editor(tab_of(studio)).open(upload, None, "fake", ENGLISH)["session"]
     return opened
 
 
@@ -92,10 +92,10 @@ def test_one_quality_is_steps_for_one_prior_and_particles_for_the_other(
     assert studio.settings is not None
     assert (studio.settings.steps, studio.settings.particles) == (quality.steps, quality.particles)
     for prior, number in (("masked", quality.steps), ("pixelcnn", quality.particles)):
-        note = filling.explain(prior, stop, ENGLISH)["quality_note"]
+        note = filling.explain("fake", prior, stop, ENGLISH)["quality_note"]
         assert note.startswith(CATALOGUES["en"][f"quality_{quality.name}"])
         assert str(number) in note or "one filling" in note
-    both = filling.explain(SIDE_BY_SIDE, stop, KOREAN)["quality_note"]
+    both = filling.explain("fake", SIDE_BY_SIDE, stop, KOREAN)["quality_note"]
     assert "마스크 트랜스포머" in both and "PixelCNN" in both
     assert (f"{quality.particles}개" in both) == (quality.particles > 1)
 
@@ -151,7 +151,7 @@ def test_side_by_side_every_prior_fills_the_same_hole_from_the_same_seeds(
 def test_with_one_prior_there_are_seeds_to_choose_by_and_nobody_to_judge(
     session: Session,
 ) -> None:
-    *_, last = run(Filling(FakeStudio(("masked",)), TAB), session, mask_of(session))
+    *_, last = run(Filling(tab_of(FakeStudio(("masked",)))), session, mask_of(session))
     assert [words for _, words in last["gallery"]["value"]] == ["seed 5", "seed 6"]
     assert "bits" not in last["status"]
 

@@ -13,6 +13,7 @@ import torch
 
 from demo.jobs import CodeStep, Refusal, Settings
 from demo.sampler import LOOKS, UNFILLED, GenerateParts, Sampler
+from demo.shelf import Shelf
 from demo.studio import TOGETHER, Studio
 from tests.edit_tab import ENGLISH
 from tests.tiny_checkpoint import tiny_checkpoint
@@ -136,8 +137,10 @@ def test_codes_say_by_which_weights_they_were_made(studio: Studio) -> None:
 
 def test_what_is_seen_on_the_way_is_what_is_filled(studio: Studio) -> None:
     parts: Any = GenerateParts(*(name for name in GenerateParts.__dataclass_fields__))
-    sampler = Sampler(studio, parts)
-    updates = list(sampler.generate("masked", 6, "", 12, 3, False, 1.0, 1.0, ENGLISH))
+    sampler = Sampler(Shelf.of(studio), parts)
+    updates = list(
+        sampler.generate(studio.describe().name, "masked", 6, "", 12, 3, False, 1.0, 1.0, ENGLISH)
+    )
     seen = [update["generated"] for update in updates if "generated" in update]
     # At each look of the first four and of the other two; and once at the very first step.
     assert len(seen) == 2 * LOOKS + 1

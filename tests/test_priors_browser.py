@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fake_studio import FakeStudio
+from tests.running_app import running_app
 
 pytest.importorskip("playwright")
 from playwright.sync_api import expect
@@ -38,16 +39,8 @@ def studio() -> FakeStudio:
 
 @pytest.fixture(scope="module")
 def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-    from demo import page
-
-    demo = page.build(studio)
-    options = {**page.LAUNCH, "server_name": "127.0.0.1", "quiet": True}
-    _, address, _ = demo.launch(**options, prevent_thread_lock=True)
-    yield address
-    demo.close()
-    monkeypatch.undo()
+    with running_app(studio, tmp_path_factory.mktemp("gradio")) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
@@ -233,17 +226,8 @@ def test_in_korean_on_a_phone(open_page: OpenPage, url: str, upload: Path) -> No
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_with_one_prior_there_is_nothing_to_choose(
-    open_page: OpenPage,
-) -> None:
-    from demo import page as app
-
-    demo = app.build(FakeStudio(("masked",)))
-    options = {**app.LAUNCH, "server_name": "127.0.0.1", "quiet": True}
-    _, address, _ = demo.launch(**options, prevent_thread_lock=True)
-    try:
+def test_with_one_prior_there_is_nothing_to_choose(open_page: OpenPage, tmp_path: Path) -> None:
+    with running_app(FakeStudio(("masked",)), tmp_path) as address:
         page = open_page(address)
         expect(page.locator("#quality-note")).to_contain_text("Balanced. Masked transformer")
         expect(page.locator("#prior")).to_be_hidden()
-    finally:
-        demo.close()

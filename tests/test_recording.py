@@ -14,7 +14,7 @@ from demo import animation
 from demo.animation import gif
 from demo.jobs import Settings, Step
 from demo.recording import MAX_BYTES, MAX_FRAMES, Recorder
-from demo.session import Draft, Made, Origin, Session
+from demo.session import Draft, Made, Origin, Session, Snapshot
 from tests.fake_studio import STRIDE, FakeStudio
 
 STUDIO = FakeStudio()
@@ -97,7 +97,7 @@ def test_a_session_knows_how_what_it_shows_was_filled() -> None:
     recorder, steps = recorded(variations=2, steps=4)
     origins = tuple(Origin("masked", seed, None, recorder.recording(seed)) for seed in range(2))
     draft = Draft(STUDIO.render(picture, steps[-1].codes, cells), steps[-1].codes, cells, origins)
-    session = Session.of(picture, picture, codes)
+    session = Session.of(picture, Snapshot.untouched(picture, codes, "fake"))
     assert session.recording is None
     proposed = session.propose(draft)
     assert proposed.choose(1).recording is origins[1].recording

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo.session import MAX_HISTORY, Draft, Made, Origin, Session
+from demo.session import MAX_HISTORY, Draft, Made, Origin, Session, Snapshot
 
 STRIDE = 4
 
@@ -23,7 +23,7 @@ def session_of(
     picture = generator.integers(0, 256, (*working, 3), dtype=np.uint8)
     full = picture if upload is None else generator.integers(0, 256, (*upload, 3), dtype=np.uint8)
     codes = generator.integers(0, 512, (working[0] // STRIDE, working[1] // STRIDE))
-    return Session.of(full, picture, codes)
+    return Session.of(full, Snapshot.untouched(picture, codes, "small"))
 
 
 def draft_of(session: Session, cells: np.ndarray, variations: int = 2, colour: int = 255) -> Draft:
@@ -34,6 +34,10 @@ def draft_of(session: Session, cells: np.ndarray, variations: int = 2, colour: i
     codes = np.where(cells, 7, current.codes)
     origins = tuple(Origin("masked", seed) for seed in range(variations))
     return Draft(np.stack(shades), np.stack([codes] * variations), cells, origins)
+
+
+def pixels_of(cells: np.ndarray) -> np.ndarray:
+    return np.kron(cells, np.ones((STRIDE, STRIDE), bool))
 
 
 def cells_of(session: Session, *boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -56,7 +60,7 @@ def test_what_is_shown_follows_the_choice_and_what_is_kept_stays() -> None:
     np.testing.assert_array_equal(kept.current.picture, chosen.shown[0])
     np.testing.assert_array_equal(kept.current.codes[cells], 7)
     np.testing.assert_array_equal(kept.current.codes[~cells], original.codes[~cells])
-    np.testing.assert_array_equal(kept.current.edited, cells)
+    np.testing.assert_array_equal(kept.current.edited, pixels_of(cells))
     # Each verb gave a new session: the ones before are as they were.
     assert session.draft is None and session.current is original and proposed.draft is not None
 
@@ -69,10 +73,10 @@ def test_an_edit_is_one_step_and_marks_its_cells() -> None:
         codes = np.where(cells, number, session.current.codes)
         session = session.edit(picture, codes, cells, Made("brushed", code=number))
     assert session.position == 2 and len(session.history) == 3
-    np.testing.assert_array_equal(session.current.edited, first | second)
+    np.testing.assert_array_equal(session.current.edited, pixels_of(first | second))
     assert session.current.codes[0, 0] == 1 and session.current.codes[1, 1] == 2
     back = session.undo()
-    np.testing.assert_array_equal(back.current.edited, first)
+    np.testing.assert_array_equal(back.current.edited, pixels_of(first))
     again = back.edit(picture, session.current.codes, second, Made("brushed", code=3))
     assert not again.can_redo and len(again.history) == 3
     made = [(one.number, one.made.kind, one.made.code) for one in again.history]
@@ -156,7 +160,7 @@ def test_a_variation_that_is_not_there_is_refused() -> None:
 def test_nobody_can_write_into_a_session() -> None:
     source = np.zeros((8, 8, 3), np.uint8)
     codes = np.zeros((2, 2), np.int64)
-    session = Session.of(source, source, codes)
+    session = Session.of(source, Snapshot.untouched(source, codes, "small"))
     source[:] = 9
     codes[:] = 9
     assert not session.current.picture.any() and not session.upload.any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from demo.jobs import MAX_SEED, Refusal, Settings, Step
-from demo.studio import LONGEST, Studio
+from demo.studio import LONGEST, Studio, shelf
 from vq import inpainting
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint, CheckpointError
@@ -315,9 +316,43 @@ def test_a_missing_checkpoint_is_named() -> None:
         Studio.load("no-such-folder")
 
 
-def test_a_checkpoint_without_a_prior_is_refused(checkpoint: Checkpoint) -> None:
-    with pytest.raises(CheckpointError, match="small: no prior"):
-        Studio(Checkpoint(checkpoint.autoencoder), "small")
+def test_without_a_prior_codes_can_be_had_and_nothing_is_resampled(
+    studio: Studio, checkpoint: Checkpoint, picture: np.ndarray, cells: np.ndarray
+) -> None:
+    bare = Studio(Checkpoint(checkpoint.autoencoder), "bare", "cpu")
+    codes = bare.encode(picture)
+    np.testing.assert_array_equal(codes, studio.encode(picture))
+    np.testing.assert_array_equal(bare.decode(codes), studio.decode(codes))
+    assert bare.describe().priors == () and bare.describe().judge is None
+    for ask in (
+        lambda: bare.resample(picture, codes, cells, Settings()),
+        lambda: bare.generate(1, Settings()),
+        lambda: bare.surprise(codes, "masked", None),
+    ):
+        with pytest.raises(Refusal, match="error_no_prior"):
+            ask()
+
+
+def test_several_codes_a_position_are_refused() -> None:
+    two = VQVAE(VQVAEConfig(hidden=8, residual_hidden=8, num_codes=8, code_dim=4, books=2))
+    with pytest.raises(CheckpointError, match="small: 2 codes a position"):
+        Studio(Checkpoint(two), "small")
+
+
+def test_a_folder_of_checkpoints_becomes_a_shelf(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    for name in ("another", "scenes-128", "broken"):
+        checkpoint.save(tmp_path / name)
+    (tmp_path / "broken" / "autoencoder" / "config.json").write_text("{}")
+    (tmp_path / "no-checkpoint").mkdir()
+    found = shelf(tmp_path)
+    assert found.names == ("scenes-128", "another", "broken")
+    assert found.default.describe().name == "scenes-128"
+    assert found.get("another").describe().num_codes == K
+    with pytest.raises(Refusal, match="config"):
+        found.get("broken")
+    (tmp_path / "scenes-128").rename(tmp_path / "gone")
+    with pytest.raises(CheckpointError, match="scenes-128"):
+        shelf(tmp_path)
 
 
 def test_a_codes_patch_is_what_it_decodes_to_among_copies_of_itself(

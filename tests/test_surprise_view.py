@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from demo.filling import SIDE_BY_SIDE
-from demo.session import Draft, Origin, Session
+from demo.session import Draft, Origin, Session, Snapshot
+from demo.shelf import Shelf
 from demo.surprise import Kept, Surprise
 from tests.edit_tab import Request
 from tests.fake_studio import PARTS, FakeStudio
@@ -37,13 +38,13 @@ def studio() -> FakeStudio:
 
 @pytest.fixture
 def surprise(studio: FakeStudio) -> Surprise:
-    return Surprise(studio, CANVAS, KEPT)
+    return Surprise(Shelf.of(studio), CANVAS, KEPT)
 
 
 @pytest.fixture
 def session(studio: FakeStudio) -> Session:
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    return Session.of(picture, picture, studio.encode(picture))
+    return Session.of(picture, Snapshot.untouched(picture, studio.encode(picture), "fake"))
 
 
 def bits_in(update: dict[Any, Any]) -> np.ndarray:
@@ -77,11 +78,15 @@ def test_they_are_for_the_chosen_prior_and_label_and_named_so(
     *_, shown, _ = surprise.show(session, None, "masked", "forest", visitor)
     assert shown[CANVAS]["heat"]["name"] == "마스크 트랜스포머, 숲"
     # The canvas shows bits under its own judge only: it must be told the same name.
-    assert surprise.judge("masked", "forest")[CANVAS]["judge"] == shown[CANVAS]["heat"]["judge"]
+    assert (
+        surprise.judge("fake", "masked", "forest")[CANVAS]["judge"]
+        == shown[CANVAS]["heat"]["judge"]
+    )
     everyone = [(prior, label) for prior in ("masked", "pixelcnn") for label in ("", "forest")]
-    assert len({surprise.judge(*who)[CANVAS]["judge"] for who in everyone}) == 4
+    assert len({surprise.judge("fake", *who)[CANVAS]["judge"] for who in everyone}) == 4
+    pixelcnn = surprise.judge("fake", "pixelcnn", "")
     # Side by side it is whoever judges what the priors make.
-    assert surprise.judge(SIDE_BY_SIDE, "") == surprise.judge("pixelcnn", "")
+    assert surprise.judge("fake", SIDE_BY_SIDE, "")[CANVAS]["judge"] == pixelcnn[CANVAS]["judge"]
 
 
 def test_what_was_computed_is_kept_until_there_are_other_codes(

@@ -1,6 +1,6 @@
 """The app as an API: named endpoints for programs, which no button of the page uses.
 
-    /models        what is loaded
+    /models        which checkpoints there are
     /encode        picture → code map
     /decode        code map → picture
     /reconstruct   picture → picture from its codes alone, and what that costs
@@ -19,7 +19,8 @@ from typing import Any
 import gradio as gr
 
 from demo.api import inpaint, pictures, sampling
-from demo.jobs import Refusal, StudioVerbs
+from demo.jobs import Refusal
+from demo.shelf import Shelf
 from demo.text import LANGUAGES
 from demo.toasts import expected
 
@@ -39,8 +40,8 @@ class Blocks(gr.Blocks):
         super().validate_inputs(block_fn, inputs)
 
 
-def build(studio: StudioVerbs) -> None:
+def build(shelf: Shelf) -> None:
     """Add the endpoints to the Blocks in whose context this is called."""
-    pictures.build(studio)
-    sampling.build(studio)
-    inpaint.build(studio)
+    pictures.build(shelf)
+    sampling.build(shelf)
+    inpaint.build(shelf)

@@ -20,8 +20,9 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from demo.codemap.packing import MAX_SIDE
-from demo.jobs import Description, Refusal
+from demo.jobs import Description, Refusal, StudioVerbs
 from demo.picture_input import uploaded_file
+from demo.shelf import Shelf
 from demo.text import language_of
 from demo.toasts import expected, unexpected
 from vq.pictures import PictureError, read_picture
@@ -93,23 +94,33 @@ def code_map(codes: np.ndarray, about: Description) -> dict[str, Any]:
     return {"checkpoint": about.checkpoint, "rows": rows, "cols": cols, "codes": codes.tolist()}
 
 
-def read_code_map(value: Any, about: Description) -> np.ndarray:
-    """The codes `(h, w)` int64 of a code map. Raises `Refusal` where it is not one of these codes.
+def chosen(shelf: Shelf, model: Any) -> StudioVerbs:
+    """The studio of the checkpoint of that name, or the default. Raises `Refusal`."""
+    return shelf.default if model is None else shelf.get(model)
 
-    `checkpoint`, `rows` and `cols` may be left out.
+
+def prior_of(studio: StudioVerbs, prior: str | None) -> str:
+    """The prior of that name, or the studio's first. Raises `Refusal` where it has none at all."""
+    about = studio.describe()
+    if not about.priors:
+        raise Refusal("error_no_prior", model=about.name)
+    return about.priors[0] if prior is None else prior
+
+
+def read_code_map(value: Any, shelf: Shelf) -> tuple[StudioVerbs, np.ndarray]:
+    """The studio of a code map's checkpoint, and its codes `(h, w)` int64.
+
+    `checkpoint`, `rows` and `cols` may be left out; the default checkpoint is taken then. Raises
+    `Refusal` where no checkpoint has these codes.
     """
     if not isinstance(value, dict) or "codes" not in value:
         raise Refusal("error_codes_missing", name="codes", got=reprlib.repr(value))
-    made_by = value.get("checkpoint", about.checkpoint)
-    if made_by != about.checkpoint:
-        raise Refusal(
-            "error_other_checkpoint", got=reprlib.repr(made_by), checkpoint=about.checkpoint
-        )
-    codes = _table(value["codes"], "codes", about.num_codes - 1)
+    studio = shelf.holding(value["checkpoint"]) if "checkpoint" in value else shelf.default
+    codes = _table(value["codes"], "codes", studio.describe().num_codes - 1)
     for name, side in zip(("rows", "cols"), codes.shape, strict=True):
         if (said := value.get(name, side)) != side:
             raise Refusal("error_table_size", name=name, got=reprlib.repr(said), size=side)
-    return codes
+    return studio, codes
 
 
 def read_hole(value: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -8,19 +8,20 @@ from typing import Literal
 
 import gradio as gr
 
-from demo.api.arguments import answering, png, read_upload, uploaded
-from demo.jobs import Refusal, Settings, StudioVerbs
+from demo.api.arguments import answering, chosen, png, prior_of, read_upload, uploaded
+from demo.jobs import Refusal, Settings
+from demo.shelf import Shelf
 from vq.pictures import read_mask
 
 
-def build(studio: StudioVerbs) -> None:
+def build(shelf: Shelf) -> None:
     """Add the endpoint to the Blocks in whose context this is called."""
 
     def inpaint(
         picture: gr.FileData,
         mask: gr.FileData,
         request: gr.Request,
-        prior: str = studio.describe().priors[0],
+        prior: str | None = None,
         seed: int = 0,
         label: str | None = None,
         mode: Literal["vary", "remove"] = "vary",
@@ -30,22 +31,25 @@ def build(studio: StudioVerbs) -> None:
         guidance: float = 1.0,
         steps: int = Settings.steps,
         particles: int = Settings.particles,
+        model: str | None = None,
     ) -> gr.FileData:
         """Repaint the white part of a mask, and give the picture back at its own size as PNG.
 
         Every pixel outside the mask stays as it was. The same arguments give the same picture.
 
         picture: PNG, JPEG or WebP, at most 20 MB. mask: a picture of the same size, white where to
-        repaint. prior: name of the model of likely codes. seed: 0 to 4294967295. label: one of the
-        model's classes, or none. mode: "vary" makes something akin to what is there, "remove"
-        blanks it first. temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only.
-        guidance: how hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior that
-        settles codes all over the hole, as "masked". particles: 1 to 64, fillings tried side by
-        side by one that goes row by row, as "pixelcnn". More of either is better and slower.
+        repaint. prior: one of the model's in /models, or none for its first. seed: 0 to 4294967295.
+        label: one of the model's classes, or none. mode: "vary" makes something akin to what is
+        there, "remove" blanks it first. temperature: 0.05 to 5. top_k, top_p: draw among the
+        likeliest codes only. guidance: how hard to follow the label; 1 is as trained. steps: 1 to
+        256, for a prior that settles codes all over the hole, as "masked". particles: 1 to 64,
+        fillings tried side by side by one that goes row by row, as "pixelcnn". More of either is
+        better and slower. model: the name of one of /models, or none for the default.
         """
         with answering(request):
+            studio = chosen(shelf, model)
             settings = Settings(
-                prior=prior,
+                prior=prior_of(studio, prior),
                 mode=mode,
                 seed=seed,
                 label=label,

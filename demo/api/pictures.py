@@ -10,33 +10,27 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from demo.api.arguments import answering, code_map, png, read_code_map, read_upload
+from demo.api.arguments import answering, chosen, code_map, png, read_code_map, read_upload
 from demo.codemap.packing import MAX_SIDE
-from demo.jobs import MAX_PICTURES, MAX_VARIATIONS, StudioVerbs
+from demo.jobs import MAX_PICTURES, MAX_VARIATIONS, Description
+from demo.shelf import Shelf
 
 
-def build(studio: StudioVerbs) -> None:
+def build(shelf: Shelf) -> None:
     """Add the endpoints to the Blocks in whose context this is called."""
-    about = studio.describe()
 
-    def models() -> dict[str, Any]:
-        """What is loaded, and how much can be asked of it.
+    def models(request: gr.Request) -> dict[str, Any]:
+        """Which checkpoints there are, and how much can be asked of them.
 
-        Returns name and checkpoint (its id, which code maps carry), num_codes (K: codes are from 0
-        to K - 1), stride (pixels along one side of a code), device, labels (classes), priors (name
-        and order: "any", or "raster" where codes are written row by row) and limits.
+        Returns limits, and models, the default first: each has name and checkpoint (its id, which
+        code maps carry), num_codes (K: codes are from 0 to K - 1), stride (pixels along one side of
+        a code), device, labels (classes) and priors (name and order: "any", or "raster" where codes
+        are written row by row; a model without priors cannot resample).
         """
+        with answering(request):
+            found = [_described(shelf.get(name).describe()) for name in shelf.names]
         return {
-            "name": about.name,
-            "checkpoint": about.checkpoint,
-            "num_codes": about.num_codes,
-            "stride": about.stride,
-            "device": about.device,
-            "labels": list(about.labels),
-            "priors": [
-                {"name": name, "order": "raster" if name in about.raster else "any"}
-                for name in about.priors
-            ],
+            "models": found,
             "limits": {
                 "rows": MAX_SIDE,
                 "cols": MAX_SIDE,
@@ -45,36 +39,43 @@ def build(studio: StudioVerbs) -> None:
             },
         }
 
-    def encode(picture: gr.FileData, request: gr.Request) -> dict[str, Any]:
+    def encode(
+        picture: gr.FileData, request: gr.Request, model: str | None = None
+    ) -> dict[str, Any]:
         """The code map of a picture, at the size the app works on: at most 512 pixels a side.
 
-        picture: PNG, JPEG or WebP, at most 20 MB. Returns checkpoint (id), rows, cols, and codes: a
-        list of rows, from the top, of numbers from 0 to K - 1. /decode, /resample and /score take
-        it as it is.
+        picture: PNG, JPEG or WebP, at most 20 MB. model: the name of one of /models, or none for
+        the default. Returns checkpoint (id), rows, cols, and codes: a list of rows, from the top,
+        of numbers from 0 to K - 1. /decode, /resample and /score take it as it is.
         """
         with answering(request):
-            return code_map(studio.encode(studio.prepare(read_upload(picture))), about)
+            studio = chosen(shelf, model)
+            codes = studio.encode(studio.prepare(read_upload(picture)))
+            return code_map(codes, studio.describe())
 
     def decode(codes: dict, request: gr.Request) -> gr.FileData:
         """The picture of a code map, as PNG.
 
         codes: a code map as /encode gives it, at most 128 rows and columns. Of its keys only codes
-        has to be there; one that was made by another checkpoint is refused.
+        has to be there; one that was made by a checkpoint that is not loaded is refused.
         """
         with answering(request):
-            picture = studio.decode(read_code_map(codes, about))
+            studio, known = read_code_map(codes, shelf)
+            picture = studio.decode(known)
             return png(Image.fromarray(picture), "decoded")
 
     def reconstruct(
-        picture: gr.FileData, request: gr.Request
+        picture: gr.FileData, request: gr.Request, model: str | None = None
     ) -> tuple[gr.FileData, dict[str, Any]]:
         """A picture from its codes alone, as PNG, and what they keep and cost.
 
         picture: PNG, JPEG or WebP, at most 20 MB; it is reduced to at most 512 pixels a side first.
-        Returns the reconstruction, and psnr (dB; null where nothing was lost), ssim, bits (of the
-        codes, without entropy coding) and bits_per_pixel.
+        model: the name of one of /models, or none for the default. Returns the reconstruction, and
+        psnr (dB; null where nothing was lost), ssim, bits (of the codes, without entropy coding)
+        and bits_per_pixel.
         """
         with answering(request):
+            studio = chosen(shelf, model)
             original = studio.prepare(read_upload(picture))
             coded = studio.reconstruct(original)
             figures = {
@@ -88,3 +89,18 @@ def build(studio: StudioVerbs) -> None:
     gr.api(models, api_name="models", queue=False)
     for endpoint in (encode, decode, reconstruct):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="short")
+
+
+def _described(about: Description) -> dict[str, Any]:
+    return {
+        "name": about.name,
+        "checkpoint": about.checkpoint,
+        "num_codes": about.num_codes,
+        "stride": about.stride,
+        "device": about.device,
+        "labels": list(about.labels),
+        "priors": [
+            {"name": name, "order": "raster" if name in about.raster else "any"}
+            for name in about.priors
+        ],
+    }

@@ -10,20 +10,28 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from demo.api.arguments import answering, code_map, last_of, png, read_code_map, read_hole
-from demo.jobs import Settings, StudioVerbs, picture_count
+from demo.api.arguments import (
+    answering,
+    chosen,
+    code_map,
+    last_of,
+    png,
+    prior_of,
+    read_code_map,
+    read_hole,
+)
+from demo.jobs import Settings, picture_count
+from demo.shelf import Shelf
 
 
-def build(studio: StudioVerbs) -> None:
+def build(shelf: Shelf) -> None:
     """Add the endpoints to the Blocks in whose context this is called."""
-    about = studio.describe()
-    first = about.priors[0]
 
     async def resample(
         codes: dict,
         hole: list[list[int]],
         request: gr.Request,
-        prior: str = first,
+        prior: str | None = None,
         seed: int = 0,
         variations: int = 1,
         label: str | None = None,
@@ -38,20 +46,21 @@ def build(studio: StudioVerbs) -> None:
         """Code maps in which a hole is filled from a prior, given the codes around it.
 
         codes: a code map as /encode gives it, at most 128 rows and columns. hole: rows of 0 and 1
-        of the same size, 1 where to fill; all other codes stay. prior: one of /models. seed: 0 to
-        4294967295. variations: 1 to 8; number i has seed + i, and is what that seed gives alone.
-        label: one of the model's classes, or none. temperature: 0.05 to 5. top_k, top_p: draw among
-        the likeliest codes only. guidance: how hard to follow the label; 1 is as trained. steps: 1
-        to 256, for a prior of any order. particles: 1 to 64, fillings tried side by side by one in
-        raster order. keep: 0 to 0.95, the share of the hole's codes that stay, in places that each
-        seed draws: the more, the more akin is what comes to the map as it was sent. Returns a code
-        map for each variation, with its seed.
+        of the same size, 1 where to fill; all other codes stay. prior: one of the model's in
+        /models, or none for its first. seed: 0 to 4294967295. variations: 1 to 8; number i has seed
+        + i, and is what that seed gives alone. label: one of the model's classes, or none.
+        temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only. guidance: how
+        hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior of any order.
+        particles: 1 to 64, fillings tried side by side by one in raster order. keep: 0 to 0.95,
+        the share of the hole's codes that stay, in places that each seed draws: the more, the more
+        akin is what comes to the map as it was sent. Returns a code map for each variation, with
+        its seed.
         """
         with answering(request):
-            known = read_code_map(codes, about)
+            studio, known = read_code_map(codes, shelf)
             cells = read_hole(hole, known.shape)
             settings = Settings(
-                prior=prior,
+                prior=prior_of(studio, prior),
                 variations=variations,
                 seed=seed,
                 label=label,
@@ -65,12 +74,12 @@ def build(studio: StudioVerbs) -> None:
             )
             filled = (await last_of(studio.fill(known, cells, settings))).codes
             maps = zip(filled, settings.seeds, strict=True)
-            return [{**code_map(one, about), "seed": its} for one, its in maps]
+            return [{**code_map(one, studio.describe()), "seed": its} for one, its in maps]
 
     async def generate(
         request: gr.Request,
         n: int = 4,
-        prior: str = first,
+        prior: str | None = None,
         seed: int = 0,
         label: str | None = None,
         temperature: float = 1.0,
@@ -78,19 +87,21 @@ def build(studio: StudioVerbs) -> None:
         top_p: float = 1.0,
         guidance: float = 1.0,
         steps: int = 32,
+        model: str | None = None,
     ) -> tuple[list[gr.FileData], list[dict[str, Any]]]:
         """Pictures that a prior makes alone, as PNG, and their code maps.
 
-        n: 1 to 16; number i has seed + i, and is what that seed gives alone. prior: one of /models.
-        seed: 0 to 4294967295. label: one of the model's classes, or none. temperature: 0.05 to 5.
-        top_k, top_p: draw among the likeliest codes only. guidance: how hard to follow the label; 1
-        is as trained. steps: 1 to 256, for a prior of any order. Returns the files, and a code map
-        for each of them, with its seed.
+        n: 1 to 16; number i has seed + i, and is what that seed gives alone. prior: one of the
+        model's in /models, or none for its first. seed: 0 to 4294967295. label: one of the model's
+        classes, or none. temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only.
+        guidance: how hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior of any
+        order. model: the name of one of /models, or none for the default. Returns the files, and a
+        code map for each of them, with its seed.
         """
         with answering(request):
-            count = picture_count(n)
+            count, studio = picture_count(n), chosen(shelf, model)
             settings = Settings(
-                prior=prior,
+                prior=prior_of(studio, prior),
                 seed=seed,
                 label=label,
                 guidance=guidance,
@@ -106,26 +117,27 @@ def build(studio: StudioVerbs) -> None:
                 for one, its in zip(made, seeds, strict=True)
             ]
             maps = zip(made, seeds, strict=True)
-            return files, [{**code_map(one, about), "seed": its} for one, its in maps]
+            return files, [{**code_map(one, studio.describe()), "seed": its} for one, its in maps]
 
     async def score(
-        codes: dict, request: gr.Request, prior: str = first, label: str | None = None
+        codes: dict, request: gr.Request, prior: str | None = None, label: str | None = None
     ) -> dict[str, Any]:
         """How much every code of a map surprises a prior: -log2 of its probability, in bits.
 
-        codes: a code map as /encode gives it, at most 128 rows and columns. prior: one of /models.
-        label: one of the model's classes, or none. Returns bits (rows of numbers), total (their
-        sum) and kind: "likelihood" under a prior in raster order, where each code is given those
-        before it, so that total is -log2 p of the map; else "pseudo-likelihood": each is given all
-        others.
+        codes: a code map as /encode gives it, at most 128 rows and columns. prior: one of the
+        model's in /models, or none for its first. label: one of the model's classes, or none.
+        Returns bits (rows of numbers), total (their sum) and kind: "likelihood" under a prior in
+        raster order, where each code is given those before it, so that total is -log2 p of the map;
+        else "pseudo-likelihood": each is given all others.
         """
         with answering(request):
-            known = read_code_map(codes, about)
+            studio, known = read_code_map(codes, shelf)
+            prior = prior_of(studio, prior)
             bits = await last_of(studio.surprise(known, prior, label))
             return {
                 "bits": np.round(bits.astype(float), 4).tolist(),
                 "total": float(bits.astype(float).sum()),
-                "kind": "likelihood" if prior in about.raster else "pseudo-likelihood",
+                "kind": "likelihood" if prior in studio.describe().raster else "pseudo-likelihood",
             }
 
     gr.api(resample, api_name="resample", concurrency_id="resample", concurrency_limit=1)

@@ -23,7 +23,7 @@ from demo.code_sheet import nearest_codes, sheet_columns, sheet_order
 from demo.codemap.component import words_of
 from demo.codemap.packing import check_grid, pack_codes, pack_palette
 from demo.drawing import ERROR_LIMIT, error_colours, grid_picture
-from demo.jobs import CodeBook
+from demo.jobs import CodeBook, Description
 
 HERE = Path(__file__).parent
 SHARED = Path(codemap.__file__).parent
@@ -88,7 +88,7 @@ class CodeExplorer(gr.HTML):
         self,
         *,
         text: Mapping[str, Mapping[str, str]],
-        palette: NDArray[np.uint8],
+        palette: NDArray[np.uint8] | str,
         priors: Sequence[str],
         label: str = "Codes",
         **kwargs: Any,
@@ -111,7 +111,7 @@ class CodeExplorer(gr.HTML):
             js_on_load=SCRIPT,
             apply_default_css=False,
             text=words_of(text, TEXT_KEYS),
-            palette=pack_palette(palette),
+            palette=palette if isinstance(palette, str) else pack_palette(palette),
             heat=pack_palette(error_colours(np.linspace(0, ERROR_LIMIT, 256))),
             priors=list(priors),
             **{**NOTHING_YET, **kwargs},
@@ -122,7 +122,7 @@ class CodeExplorer(gr.HTML):
         codes: NDArray[np.integer] | None,
         decoded: NDArray[np.uint8] | None,
         picture_id: str,
-        book: Mapping[str, Any] | None = None,
+        checkpoint: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The update that shows a picture, or none.
 
@@ -130,13 +130,13 @@ class CodeExplorer(gr.HTML):
             codes: integers (rows, cols).
             decoded: what they decode to, uint8 (rows × s, cols × s, 3).
             picture_id: a name that is new for every new picture.
-            book: from `packed_book`, at the first update; it stays.
+            checkpoint: from `packed_checkpoint`, at first and where it changes; it stays.
         """
         update: dict[str, Any] = gr.update(
             picture_id=picture_id,
             codes="" if codes is None else pack_codes(codes),
             image="" if decoded is None else png_url(decoded),
-            **({} if book is None else {"book": dict(book)}),
+            **(checkpoint or {}),
         )
         update["rows"], update["cols"] = (1, 1) if codes is None else check_grid(codes.shape)
         return update
@@ -162,6 +162,15 @@ class CodeExplorer(gr.HTML):
     def __getattr__(self, name: str) -> Any:
         # As in `CodeMap`: gr.HTML answers with an event for every name quoted in the script.
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+
+def packed_checkpoint(about: Description, book: CodeBook) -> dict[str, Any]:
+    """What a checkpoint has of its own, as it travels: its code book, palette and priors."""
+    return {
+        "book": packed_book(book),
+        "palette": pack_palette(about.palette),
+        "priors": list(about.priors),
+    }
 
 
 def packed_book(book: CodeBook) -> dict[str, Any]:

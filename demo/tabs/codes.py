@@ -13,68 +13,92 @@ import gradio as gr
 import numpy as np
 
 from demo.explorer import CodeExplorer
-from demo.explorer.component import packed_book
-from demo.jobs import Refusal, StudioVerbs
+from demo.explorer.component import packed_checkpoint
+from demo.jobs import Refusal
 from demo.session import Session
+from demo.shelf import Shelf
 from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
-from demo.toasts import expected, unexpected
+from demo.toasts import expected, guarded, unexpected
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What the visitor's explorer has: the code book, and these codes `(h, w)`, or none."""
+    """What the visitor's explorer has: a code book, and these codes `(h, w)`, or none."""
 
     id: str
+    model: str
     codes: np.ndarray | None
 
 
-def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
-    """Lay the tab out in the current context; `tab` is its own, `tabs` all of them."""
-    about = studio.describe()
+def build(
+    shelf: Shelf,
+    model: gr.Dropdown,
+    switched: gr.events.Dependency,
+    session: gr.State,
+    tabs: gr.Tabs,
+    tab: gr.Tab,
+) -> None:
+    """Lay the tab out in the current context; `tab` is its own, `tabs` all of them.
+
+    `model` is where the visitor chooses a checkpoint, and `switched` when that is done.
+    """
+    about = shelf.default.describe()
     shown = gr.State(None)
     gr.Markdown(_("codes_intro"))
     explorer = CodeExplorer(
         text=CATALOGUES, palette=about.palette, priors=about.priors, elem_id="explorer"
     )
 
-    @functools.cache
-    def book() -> dict[str, Any]:
-        return packed_book(studio.code_book())
+    @functools.lru_cache(maxsize=8)
+    def packed(name: str, _id: str) -> dict[str, Any]:
+        studio = shelf.get(name)
+        return packed_checkpoint(studio.describe(), studio.code_book())
 
-    def show(
-        session: Session | None, shown_now: Shown | None, request: gr.Request
-    ) -> dict[Any, Any]:
-        """The picture as the Edit tab has it now, and at the first visit the code book."""
-        codes = None if session is None else session.shown[1]
-        if shown_now is not None and _same(shown_now.codes, codes):
+    def show(session: Session | None, model: Any, now: Shown | None) -> dict[Any, Any]:
+        """The picture as the Edit tab has it now, and the code book where it is another."""
+        codes = None
+        if session is not None:
+            model, codes = session.current.model, session.shown[1]
+        same_book = now is not None and now.model == model
+        if now is not None and same_book and _same(now.codes, codes):
             return {}
-        try:
-            packed = book() if shown_now is None else None
-            decoded = None if codes is None else studio.decode(codes)
-        except Exception:
-            raise unexpected("codes", request) from None
-        new = Shown(secrets.token_hex(8), codes)
-        return {shown: new, explorer: CodeExplorer.with_picture(codes, decoded, new.id, packed)}
+        studio = shelf.get(model)
+        checkpoint = None if same_book else packed(model, studio.describe().checkpoint)
+        decoded = None if codes is None else studio.decode(codes)
+        new = Shown(secrets.token_hex(8), model, codes)
+        return {shown: new, explorer: CodeExplorer.with_picture(codes, decoded, new.id, checkpoint)}
+
+    def show_again(session: Session | None, model: Any, now: Shown | None) -> dict[Any, Any]:
+        """As `show`, where the visitor has been here."""
+        return {} if now is None else show(session, model, now)
 
     def score(
-        shown_now: Shown | None, event: gr.EventData, request: gr.Request
+        now: Shown | None, event: gr.EventData, request: gr.Request
     ) -> Iterator[dict[str, Any]]:
         """The bits of the codes under the prior that the visitor chose, as they become known."""
-        if shown_now is None or shown_now.codes is None:
+        if now is None or now.codes is None:
             raise expected(Refusal("error_no_picture"), language_of(request))
         prior = str(getattr(event, "prior", ""))
         try:
-            with closing(studio.surprise(shown_now.codes, prior, None)) as job:
+            studio = shelf.get(now.model)
+            with closing(studio.surprise(now.codes, prior, None)) as job:
                 for bits in job:
-                    yield CodeExplorer.with_bits(shown_now.id, prior, bits)
+                    yield CodeExplorer.with_bits(now.id, prior, bits)
         except Refusal as refusal:
             raise expected(refusal, language_of(request)) from None
         except Exception:
             raise unexpected("bits", request) from None
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    tab.select(show, [session, shown], [shown, explorer], concurrency_id="short", **quiet)
+    for event, action in ((tab.select, show), (switched.then, show_again)):
+        event(
+            guarded(action),
+            [session, model, shown],
+            [shown, explorer],
+            concurrency_id="short",
+            **quiet,
+        )
     explorer.score(
         score,
         shown,

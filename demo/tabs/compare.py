@@ -11,14 +11,15 @@ from typing import Any
 import gradio as gr
 
 from demo.drawing import error_map
-from demo.jobs import Coded, Comparison, StudioVerbs
+from demo.jobs import Coded, Comparison
 from demo.session import Session, Snapshot
+from demo.shelf import Shelf
 from demo.text import INTERFACE as _
 from demo.text import language_of, say
 from demo.toasts import unexpected
 
 
-def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
+def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
     """Lay the tab out in the current context; `tab` is its own, `tabs` all of them."""
     compared = gr.State(None)  # the snapshot on show, so that coming back costs nothing
     with gr.Column(elem_id="compare-empty") as empty:
@@ -63,7 +64,7 @@ def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) ->
         yield {empty: hidden, full: hidden, busy: gr.update(visible=True)}
         started = time.monotonic()
         try:
-            result = studio.compare(original.picture)
+            result = shelf.get(original.model).compare(original.picture)
         except Exception:
             yield {compared: None, busy: hidden, empty: gr.update(visible=True)}
             raise unexpected("compare", request) from None

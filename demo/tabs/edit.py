@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.media import get_image
 
 from demo.codemap import CodeMap
-from demo.drawing import ERROR_LIMIT, error_colours
 from demo.edit_view import EditParts
 from demo.editor import Editor
 from demo.filling import Filling
-from demo.jobs import StudioVerbs
 from demo.picture_input import PictureInput
-from demo.surprise import Surprise
+from demo.shelf import Shelf
+from demo.surprise import HEAT_COLOURS, Surprise
 from demo.tabs import edit_settings
-from demo.text import CATALOGUES
+from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
-from demo.toasts import guarded
+from demo.toasts import Updates, guarded
 
 # Photographs that come with Gradio, so that there is something to try without a network.
 EXAMPLES = ("lion.jpg", "tower.jpg", "cheetah1.jpg", "cheetah.jpg")
@@ -30,12 +28,15 @@ STATUS_TEMPLATE = '<p role="status" aria-live="polite">${value}</p>'
 _SMALL: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
 
 
-def build(studio: StudioVerbs, session: gr.State, sent: gr.State) -> PictureInput:
+def build(
+    shelf: Shelf, model: gr.Dropdown, session: gr.State, sent: gr.State
+) -> tuple[PictureInput, gr.events.Dependency]:
     """Lay the tab out in the current context and wire it to an `Editor` and its jobs.
 
-    Returns where a picture comes in. Another tab may put one there, its codes in `sent`.
+    `model` is where the visitor chooses a checkpoint. Returns where a picture comes in (another tab
+    may put one there, its codes in `sent`), and the event after a change of checkpoint.
     """
-    about = studio.describe()
+    about = shelf.default.describe()
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=3, min_width=340):
             with gr.Row(elem_classes="picture-row"):
@@ -58,7 +59,7 @@ def build(studio: StudioVerbs, session: gr.State, sent: gr.State) -> PictureInpu
             canvas = CodeMap(
                 text=CATALOGUES,
                 palette=about.palette,
-                heat_palette=error_colours(np.linspace(0, ERROR_LIMIT, 64)),
+                heat_palette=HEAT_COLOURS,
                 elem_id="canvas",
             )
             with gr.Row(elem_classes="actions"):
@@ -106,22 +107,13 @@ def build(studio: StudioVerbs, session: gr.State, sent: gr.State) -> PictureInpu
                 )
 
     parts = EditParts(
-        session, canvas, status, inputs["seed"], quality_note, resample, stop, result, decision,
-        gallery, slider, undo, redo, download, file,
+        shelf, model, session, canvas, status, inputs["seed"], quality_note, resample, stop, result,
+        decision, gallery, slider, undo, redo, download, file,
     )  # fmt: skip
     kept = gr.State(None, time_to_live=session.time_to_live)
-    surprise = Surprise(studio, canvas, kept)
-    _wire(
-        Editor(studio, parts),
-        Filling(studio, parts),
-        surprise,
-        picture,
-        sent,
-        inputs,
-        keep,
-        discard,
-    )
-    return picture
+    surprise = Surprise(shelf, canvas, kept)
+    switched = _wire(Editor(parts), Filling(parts), surprise, picture, sent, inputs, keep, discard)
+    return picture, switched
 
 
 def _wire(
@@ -133,20 +125,28 @@ def _wire(
     inputs: dict[str, gr.components.Component],
     keep: gr.Button,
     discard: gr.Button,
-) -> None:
+) -> gr.events.Dependency:
     parts = editor.parts
     everything = [
-        parts.session, parts.canvas, parts.status, parts.seed, parts.resample, parts.stop,
-        parts.result, parts.decision, parts.gallery, parts.slider, parts.undo, parts.redo,
-        parts.download,
+        parts.model, parts.session, parts.canvas, parts.status, parts.seed, parts.resample,
+        parts.stop, parts.result, parts.decision, parts.gallery, parts.slider, parts.undo,
+        parts.redo, parts.download,
     ]  # fmt: skip
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     # Without triggers: when the page loads, and at every change.
-    prior, label = inputs["prior"], inputs["label"]
+    model, prior, label = parts.model, inputs["prior"], inputs["label"]
     at_once: dict[str, Any] = {"queue": False, **quiet}
-    gr.on(None, filling.explain, [prior, inputs["quality"]], parts.quality_note, **at_once)
-    gr.on(None, surprise.judge, [prior, label], parts.canvas, **at_once)
+    explained = [model, prior, inputs["quality"]]
+    gr.on(None, guarded(filling.explain), explained, parts.quality_note, **at_once)
+    gr.on(None, guarded(surprise.judge), [model, prior, label], parts.canvas, **at_once)
+
+    def follow(model: Any, prior: Any, label: Any, request: gr.Request) -> Updates:
+        about = parts.shelf.get(model).describe()
+        updates = edit_settings.follow(about, prior, label, language_of(request))
+        return {inputs[name]: update for name, update in updates.items()}
+
+    model.change(guarded(follow), [model, prior, label], list(inputs.values()), **at_once)
     looking = parts.canvas.ask(
         surprise.show,
         [parts.session, surprise.kept, prior, label],
@@ -182,12 +182,20 @@ def _wire(
     parts.stop.click(**end).then(filling.stopped, parts.session, everything, **at_once)
     picture.change(**end).then(
         guarded(editor.open),
-        [picture, sent],
+        [picture, sent, model],
         everything,
         concurrency_id="open",
         concurrency_limit=2,
         **quiet,
     )
+    switched = model.input(**end).then(
+        guarded(editor.switch),
+        [parts.session, model],
+        everything,
+        concurrency_id="open",
+        **quiet,
+    )
+    switched.failure(filling.stopped, parts.session, everything, **at_once)
     for trigger, action in (
         (keep.click, editor.keep),
         (discard.click, editor.discard),
@@ -226,3 +234,4 @@ def _wire(
         }""",
         api_visibility="private",
     )
+    return switched

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
+from demo.edit_view import class_of, prior_name
 from demo.filling import SIDE_BY_SIDE
 from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
 from demo.text import INTERFACE as _
-from demo.text import name_of
+from demo.text import name_of, say
 
 # A message of the server, announced by screen readers when it changes.
 NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
@@ -23,14 +26,13 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
             info=_("mode_info"),
             elem_id="mode",
         )
-        several = len(about.priors) > 1
         priors = [(name_of("prior", name), name) for name in about.priors]
         prior = gr.Radio(
-            [*priors, *([(_("prior_side_by_side"), SIDE_BY_SIDE)] if several else [])],
-            value=about.priors[0],
+            _with_side_by_side(priors, _("prior_side_by_side")),
+            value=about.priors[0] if about.priors else None,
             label=_("prior_label"),
             info=_("prior_info"),
-            visible=several,
+            visible=len(priors) > 1,
             elem_id="prior",
         )
         quality = gr.Slider(
@@ -128,3 +130,30 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
         "top_p": top_p,
     }
     return inputs, note
+
+
+def follow(about: Description, prior: Any, label: Any, language: str) -> dict[str, dict[str, Any]]:
+    """Updates by the controls' names where another checkpoint is chosen; what it knows stays."""
+    priors = [(prior_name(name, language), name) for name in about.priors]
+    choices = _with_side_by_side(priors, say(language, "prior_side_by_side"))
+    labels = [(class_of(name, language), name) for name in about.labels]
+    stays = prior in {value for __, value in choices}
+    return {
+        "prior": gr.update(
+            choices=choices,
+            value=prior if stays else next(iter(about.priors), None),
+            visible=len(priors) > 1,
+        ),
+        "label": gr.update(
+            choices=[(say(language, "label_none"), ""), *labels],
+            value=label if label in about.labels else "",
+            visible=bool(labels),
+        ),
+        "guidance": gr.update(visible=bool(labels)),
+        "top_k": gr.update(maximum=about.num_codes),
+    }
+
+
+def _with_side_by_side(priors: list[tuple[Any, str]], name: Any) -> list[tuple[Any, str]]:
+    """The priors to choose from, and all of them where there are several."""
+    return [*priors, (name, SIDE_BY_SIDE)] if len(priors) > 1 else priors

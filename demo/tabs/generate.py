@@ -6,12 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from demo.jobs import MAX_SEED, Description, StudioVerbs
+from demo.edit_view import class_of, prior_name
+from demo.jobs import MAX_SEED
 from demo.picture_input import PictureInput
 from demo.sampler import Generated, GenerateParts, Sampler, Updates
+from demo.shelf import Shelf
 from demo.tabs.edit import STATUS_TEMPLATE
 from demo.text import INTERFACE as _
-from demo.text import name_of
+from demo.text import language_of, name_of, say
 from demo.toasts import guarded
 
 COUNTS = (4, 8, 12, 16)
@@ -19,12 +21,14 @@ COUNTS = (4, 8, 12, 16)
 TEMPERATURE, RASTER_TEMPERATURE = 0.85, 1.0
 
 
-def build(studio: StudioVerbs, sent: gr.State, picture: PictureInput, tabs: gr.Tabs) -> None:
+def build(
+    shelf: Shelf, model: gr.Dropdown, sent: gr.State, picture: PictureInput, tabs: gr.Tabs
+) -> None:
     """Lay the tab out in the current context and wire it to a `Sampler`.
 
-    A picture is sent to the Edit tab by putting it into `picture`, and its codes into `sent`.
+    `model` is where the visitor chooses a checkpoint. A picture is sent to the Edit tab by putting
+    it into `picture`, and its codes into `sent`.
     """
-    about = studio.describe()
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=3, min_width=340, elem_id="generated"):
             with gr.Column(elem_id="generate-empty") as empty:
@@ -50,7 +54,7 @@ def build(studio: StudioVerbs, sent: gr.State, picture: PictureInput, tabs: gr.T
                     )
                 file = gr.DownloadButton(visible="hidden")
         with gr.Column(scale=2, min_width=320):
-            inputs = _settings(about)
+            inputs = {"model": model, **_settings(shelf, model)}
             with gr.Column(elem_classes="bar"):
                 with gr.Row(elem_classes="actions"):
                     generate = gr.Button(
@@ -71,7 +75,7 @@ def build(studio: StudioVerbs, sent: gr.State, picture: PictureInput, tabs: gr.T
         gr.State(None, time_to_live=sent.time_to_live), gr.State(None), empty, full, gallery,
         caption, status, inputs["seed"], generate, stop, send, save, save_all, file,
     )  # fmt: skip
-    sampler = Sampler(studio, parts)
+    sampler = Sampler(shelf, parts)
     _wire(sampler, list(inputs.values()))
 
     def hand_over(generated: Generated | None, chosen: int | None, request: gr.Request) -> Updates:
@@ -89,17 +93,38 @@ def build(studio: StudioVerbs, sent: gr.State, picture: PictureInput, tabs: gr.T
     )
 
 
-def _settings(about: Description) -> dict[str, gr.components.Component]:
-    """The controls of a job, in the order of `Sampler.generate`'s parameters."""
+def _settings(shelf: Shelf, model: gr.Dropdown) -> dict[str, gr.components.Component]:
+    """The controls of a job, in the order of `Sampler.generate`'s parameters after the model."""
 
-    def own(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def own(model: str, name: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is a prior's own: whether it has steps, and its temperature."""
-        raster = name in about.raster
+        raster = name in shelf.get(model).describe().raster
         return gr.update(visible=not raster), gr.update(
             value=RASTER_TEMPERATURE if raster else TEMPERATURE
         )
 
-    first = about.priors[0]
+    def follow(
+        model: str, name: str | None, chosen: str, request: gr.Request
+    ) -> tuple[dict[str, Any], ...]:
+        """What another checkpoint has of its own; what was chosen stays where it can."""
+        about, language = shelf.get(model).describe(), language_of(request)
+        priors = [(prior_name(one, language), one) for one in about.priors]
+        classes = [(class_of(one, language), one) for one in about.labels]
+        return (
+            gr.update(
+                choices=priors,
+                value=name if name in about.priors else next(iter(about.priors), None),
+            ),
+            gr.update(
+                choices=[(say(language, "generate_any_label"), ""), *classes],
+                value=chosen if chosen in about.labels else "",
+                visible=bool(classes),
+            ),
+            gr.update(visible=bool(classes)),
+        )
+
+    about = shelf.default.describe()
+    first = next(iter(about.priors), None)
     classes = [(name_of("class", name), name) for name in about.labels]
     with gr.Group():
         prior = gr.Radio(
@@ -162,7 +187,9 @@ def _settings(about: Description) -> dict[str, gr.components.Component]:
             visible=bool(about.labels),
             elem_id="generate-guidance",
         )
-    prior.change(own, prior, [steps, temperature], queue=False, api_visibility="private")
+    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private"}
+    prior.change(guarded(own), [model, prior], [steps, temperature], **quiet)
+    model.change(guarded(follow), [model, prior, label], [prior, label, guidance], **quiet)
     return {
         "prior": prior,
         "count": count,

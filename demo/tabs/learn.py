@@ -14,14 +14,14 @@ import numpy as np
 from demo.jobs import StudioVerbs
 from demo.lessons import Lesson, Rate, lesson
 from demo.session import Session, Snapshot
+from demo.shelf import Shelf
 from demo.text import INTERFACE as _
 from demo.text import language_of, say
 from demo.toasts import unexpected
 
 
-def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
+def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
     """Lay the tab out in the current context; `tab` is its own, `tabs` all of them."""
-    judge = studio.describe().judge
     taught = gr.State(None)  # the snapshot on show, so that coming back costs nothing
     with gr.Column(elem_id="learn-empty") as empty:
         gr.Markdown(_("learn_empty"))
@@ -56,6 +56,8 @@ def build(studio: StudioVerbs, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) ->
         language = language_of(request)
         yield {empty: hidden, full: hidden, busy: gr.update(visible=True)}
         try:
+            studio = shelf.get(original.model)
+            judge = studio.describe().judge
             result = lesson(studio, original.picture, original.codes)
             answers = {
                 full: gr.update(visible=True),

@@ -5,7 +5,8 @@ let book = null; // all codes, once they are here
 let frame = { codes: null, counts: null, bits: null }; // the picture on show; `codes` is null where there is none
 let colours = "similarity";
 let sheetColours = "patches";
-let prior = props.priors[0];
+let priors = []; // names of those whose bits can be asked for
+let prior = null;
 let scores = new Map(); // prior → the bits of this picture's codes
 let awaited = null; // the prior whose bits are under way
 let pointing = null; // {board, square, byKey}: what is looked at now
@@ -142,11 +143,12 @@ function renderControls() {
   for (const button of findAll("[data-colours]")) {
     button.setAttribute("aria-pressed", String(button.dataset.colours === colours));
     button.setAttribute("aria-disabled", String(!frame.codes));
+    if (button.dataset.colours === "bits") button.hidden = !priors.length;
   }
   for (const button of findAll("[data-sheet]")) {
     button.setAttribute("aria-pressed", String(button.dataset.sheet === sheetColours));
   }
-  find(".explorer-prior").hidden = colours !== "bits" || props.priors.length < 2 || !frame.codes;
+  find(".explorer-prior").hidden = colours !== "bits" || priors.length < 2 || !frame.codes;
   find(".explorer-empty").hidden = !book || Boolean(frame.codes);
   find(".explorer-used").textContent = usedText();
 }
@@ -181,7 +183,7 @@ function aboutText() {
   const known = [...(frame.bits ?? [])].filter((bits) => !Number.isNaN(bits));
   if (known.length < frame.codes.length) {
     const share = Math.round((100 * known.length) / frame.codes.length);
-    return awaited ? say("computing", { prior: word(`prior_${awaited}`), share }) : say("about_bits", { blind });
+    return awaited ? say("computing", { prior: nameOf(awaited), share }) : say("about_bits", { blind });
   }
   const total = known.reduce((sum, bits) => sum + bits, 0);
   const sum = { total: number(total), mean: number(total / known.length, 1), blind };
@@ -227,7 +229,6 @@ root.addEventListener("keydown", (event) => {
 const bar = Array.from({ length: 17 }, (_, i) => `rgb(${[...heatOf(i / 16, dyes.heat)]})`);
 find(".explorer-bar").style.background = `linear-gradient(to right, ${bar})`;
 const choice = find(".explorer-prior");
-for (const name of props.priors) choice.add(new Option(word(`prior_${name}`), name));
 choice.addEventListener("change", () => {
   prior = choice.value;
   show("bits");
@@ -235,12 +236,23 @@ choice.addEventListener("change", () => {
 
 // ---- properties in ----
 
+// Another checkpoint has other colours and priors; what was chosen stays where it can.
+function takeCheckpoint() {
+  dyes.palette = bytesOf(props.palette);
+  if (String(priors) === String(props.priors)) return;
+  priors = props.priors;
+  if (!priors.includes(prior)) prior = priors[0] ?? null;
+  if (!prior && colours === "bits") colours = "similarity";
+  choice.replaceChildren(...priors.map((name) => new Option(nameOf(name), name, false, name === prior)));
+}
+
 let asked = 0;
 let answered = 0;
 let lastFailure = "";
 
 async function update() {
   const order = ++asked;
+  takeCheckpoint();
   const [nextBook, nextFrame] = await Promise.all([bookOf(props.book), frameOf(props)]);
   if (order < answered) return; // never an older state over a newer
   answered = order;
@@ -249,6 +261,7 @@ async function update() {
     awaited = pointing = null;
     if (pinned) pinned.cell = null;
   }
+  if (pinned && nextBook !== book) pinned = null; // a code of another book
   book = nextBook;
   frame = nextFrame;
   takeBits(props.bits);
@@ -298,6 +311,6 @@ function takeBits({ picture_id, prior: of, values, failed = lastFailure }) {
   }
 }
 
-watch(["book", "codes", "image", "rows", "cols", "picture_id", "bits"], update);
+watch(["book", "palette", "priors", "codes", "image", "rows", "cols", "picture_id", "bits"], update);
 new ResizeObserver(() => refresh()).observe(root);
 update();

@@ -12,6 +12,8 @@ const language = languages.includes(wished) ? wished : languages[0];
 // The words of one key, with {names} filled in.
 const word = (key, values = {}) =>
   (props.text[language][key] ?? key).replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
+// A prior in the visitor's language if there is a word for it, else as it is.
+const nameOf = (prior) => props.text[language][`prior_${prior}`] ?? prior;
 const say = (key, values) => word(`explorer_${key}`, values);
 const number = (value, digits = 0) =>
   value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });

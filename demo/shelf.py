@@ -1,0 +1,96 @@
+"""The checkpoints at hand, by name, and a studio for each: loaded when it is first asked for."""
+
+from __future__ import annotations
+
+import reprlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from demo.jobs import Refusal, StudioVerbs
+
+MAX_LOADED = 6  # studios in memory; the one that was used least lately makes room
+
+Load = Callable[[], StudioVerbs]
+
+
+class Shelf:
+    """Safe to use from many threads. The first name is the default."""
+
+    def __init__(self, loaders: Mapping[str, Load]) -> None:
+        if not loaders:
+            raise ValueError("a shelf needs a checkpoint")
+        self._loaders = dict(loaders)
+        self._loaded: OrderedDict[str, StudioVerbs] = OrderedDict()
+        self._lock = threading.RLock()
+
+    @classmethod
+    def of(cls, *studios: StudioVerbs) -> Shelf:
+        """A shelf of studios that are there already, under the names they describe."""
+
+        def at_hand(studio: StudioVerbs) -> Load:
+            return lambda: studio
+
+        return cls({studio.describe().name: at_hand(studio) for studio in studios})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(self._loaders)
+
+    @property
+    def default(self) -> StudioVerbs:
+        return self.get(self.names[0])
+
+    def get(self, name: object) -> StudioVerbs:
+        """The studio of that checkpoint. Raises `Refusal` where there is none, or it is not sound.
+
+        `Refusal` is the loader's to raise; others wait while one loads.
+        """
+        with self._lock:
+            load = self._loaders.get(name) if isinstance(name, str) else None
+            if load is None:
+                known = ", ".join(self._loaders)
+                raise Refusal("error_choice", name="model", got=reprlib.repr(name), known=known)
+            assert isinstance(name, str)
+            if name not in self._loaded:
+                self._loaded[name] = load()
+                while len(self._loaded) > MAX_LOADED:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(name)
+            return self._loaded[name]
+
+    def holding(self, checkpoint: object) -> StudioVerbs:
+        """The studio whose codes carry the id `checkpoint` (`Description.checkpoint`).
+
+        Raises `Refusal` where none does. May load those that were not asked for yet.
+        """
+        ids = []
+        for name in self.names:
+            studio = self.get(name)
+            ids.append(studio.describe().checkpoint)
+            if ids[-1] == checkpoint:
+                return studio
+        raise Refusal(
+            "error_other_checkpoint", got=reprlib.repr(checkpoint), checkpoint=", ".join(ids)
+        )
+
+    def add(self, name: str, load: Load) -> StudioVerbs:
+        """Put a checkpoint on the shelf once it has loaded, in place of one of that name."""
+        studio = load()
+        with self._lock:
+            self._loaders[name] = load
+            self._loaded[name] = studio
+            self._loaded.move_to_end(name)
+        return studio
+
+    def remove(self, name: str) -> None:
+        """Take a checkpoint from the shelf, if it is there; whoever is using it goes on with it.
+
+        Raises ValueError for the default.
+        """
+        with self._lock:
+            if name == self.names[0]:
+                raise ValueError(f"{name} is the default: it stays")
+            self._loaders.pop(name, None)
+            self._loaded.pop(name, None)
