@@ -59,7 +59,6 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("LOGS", "FIGURES"):
         monkeypatch.setattr(experiments, name, tmp_path / name)
     monkeypatch.setattr(experiments, "PAGE", tmp_path / "RESULTS.md")
-    (tmp_path / "LOGS").mkdir()
 
 
 def test_ablations_train_measure_and_record(
@@ -110,6 +109,33 @@ def test_ablations_train_measure_and_record(
     assert {p: p.stat().st_mtime_ns for p in out.glob("runs/*/*")} == before
 
 
+def test_maze_84_trains_on_frames_that_it_draws(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("labmaze")
+    from vq import mazes
+    from vq.experiments import maze_84
+
+    monkeypatch.setattr(mazes, "SPLITS", {"train": range(2), "test": range(9, 11)})
+    small = {
+        "size": "24", "autoencoder.crop": "24", "autoencoder.model.hidden": "8",
+        "autoencoder.model.residual_hidden": "4", "masked.model.channels": "8",
+        "masked.model.width": "16", "masked.model.heads": "1", "masked.model.depth": "1",
+        "pixelcnn.model.layers": "2", "pixelcnn.model.channels": "8",
+    }  # fmt: skip
+    monkeypatch.setattr(maze_84, "RECIPE", maze_84.RECIPE.override(small))
+    out = tmp_path / "out"
+    command = ["reproduce", "maze-84", "--out", str(out), "--quiet", "--minutes", "0.01"]
+    assert main(command) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert result["figures_on"]["mazes/test"]["pictures"] == 16
+    assert result["bits"] == 36 * 9 and result["pixel_bits"] == 24 * 24 * 24
+    assert set(load(out / "checkpoint").priors) == {"masked", "pixelcnn"}
+    assert all((out / name).exists() for name in result["figures"])
+    shown = capsys.readouterr().out
+    assert f"{result['figures_on']['mazes/test']['psnr_db']:.2f}" in shown
+
+
 def test_minutes_are_shared_by_the_runs(toy: None, data: Path, tmp_path: Path) -> None:
     command = ["reproduce", "ablations", "--data", str(data), "--out", str(tmp_path / "out")]
     assert main([*command, "--quiet", "--minutes", "0.0005"]) == 0
@@ -150,7 +176,7 @@ def test_json_for_people_reads_back() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "there are: ablations"),
+        (["nothing"], "there are: ablations, maze-84"),
         (["ablations", "--minutes", "0"], "more than 0"),
         (["ablations", "--minutes", "nan"], "more than 0"),
     ],

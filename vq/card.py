@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ import yaml
 from PIL import Image
 
 from vq.checkpoints import Checkpoint, load
-from vq.data import load_pictures
 from vq.evaluation import evaluate
 from vq.generation import sample_pictures
 from vq.pictures import picture_grid
 from vq.recipes import Recipe
-from vq.stages import find_dataset
+from vq.stages import load_split
 
 SAMPLES = "samples-{prior}.jpg"
 
@@ -28,17 +26,14 @@ def write_card(
     """Measure the checkpoint at `path` on the recipe's held-out splits and write its README.md.
 
     root: folder of the data sets. text: Markdown (None: that of the file beside the recipe), in
-    which {figures} and {samples} stand for the table and a sheet of samples of each prior, drawn
-    with seeds 0 to 7 of each class. Returns the figures by split, as
+    which {figures} and {samples} stand for the table and a sheet of samples of each prior (see
+    `sample_sheet`). Returns the figures by split, as
     `vq.evaluation.evaluate` gives them.
     """
     checkpoint = load(path)
     figures = {}
     for name in recipe.held_out:
-        dataset, split = name.split("/")
-        data = load_pictures(find_dataset(root, dataset), split, size=recipe.size, limit=limit)
-        names = tuple(recipe.label_names.get(n, n) for n in data.label_names)
-        figures[name] = evaluate(checkpoint, dataclasses.replace(data, label_names=names))
+        figures[name] = evaluate(checkpoint, load_split(recipe, name, root, limit))
         # A speed belongs to a machine, not to a checkpoint.
         del figures[name]["pictures_per_second"]
     front = {
@@ -57,7 +52,8 @@ def write_card(
     for prior in checkpoint.priors:
         name = SAMPLES.format(prior=prior)
         sample_sheet(checkpoint, prior).save(path / name, quality=90)
-        samples.append(f"![Samples of {prior}, one class a row]({name})")
+        rows = ", one class a row" if checkpoint.labels else ""
+        samples.append(f"![Samples of {prior}{rows}]({name})")
     text = text.replace("{figures}", _table(figures)).replace("{samples}", "\n\n".join(samples))
     card = f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{text}"
     Checkpoint(checkpoint.autoencoder, checkpoint.priors, card).save(path)
@@ -65,7 +61,12 @@ def write_card(
 
 
 def sample_sheet(checkpoint: Checkpoint, prior: str) -> Image.Image:
-    """Eight pictures of each class, one class a row, from the prior as it is (temperature 1)."""
+    """Eight pictures of each class, one class a row, from the prior as it is (temperature 1).
+
+    Seeds 0 to 7 of each class; where there are no classes, seeds 0 to 31.
+    """
+    if not checkpoint.labels:
+        return picture_grid(sample_pictures(checkpoint, prior, range(32)), columns=8)
     rows = [sample_pictures(checkpoint, prior, range(8), label=n) for n in checkpoint.labels]
     return picture_grid(np.concatenate(rows), columns=8)
 

@@ -17,6 +17,7 @@ from vq.checkpoints import Checkpoint, load
 from vq.data import DataError, Pictures, join, load_pictures
 from vq.generation import sample_pictures
 from vq.inpainting import decode, encode
+from vq.mazes import maze_frames
 from vq.objectives import MaskedPriorObjective, PixelCNNObjective, VQVAEObjective
 from vq.pictures import picture_grid
 from vq.priors.masked import MaskedPrior
@@ -26,14 +27,21 @@ from vq.training import Objective, Run, TrainingConfig
 
 
 def training_pictures(recipe: Recipe, root: Path) -> Pictures:
-    """The recipe's training splits, joined, with the class names that people read."""
-    parts = []
-    for name in recipe.data:
-        folder, split = name.split("/")
-        data = load_pictures(find_dataset(root, folder), split, size=recipe.size)
-        names = tuple(recipe.label_names.get(n, n) for n in data.label_names)
-        parts.append(dataclasses.replace(data, label_names=names))
-    return join(parts)
+    """The recipe's training splits, joined."""
+    return join([load_split(recipe, name, root) for name in recipe.data])
+
+
+def load_split(recipe: Recipe, name: str, root: Path, limit: int | None = None) -> Pictures:
+    """Pictures of a split, DATASET/SPLIT, as the recipe wants them: size, names of classes.
+
+    root: folder of the data sets. "mazes" is none: its frames are drawn here and now.
+    """
+    dataset, split = name.split("/")
+    if dataset == "mazes":
+        return maze_frames(split, size=recipe.size, limit=limit)
+    data = load_pictures(find_dataset(root, dataset), split, size=recipe.size, limit=limit)
+    names = tuple(recipe.label_names.get(n, n) for n in data.label_names)
+    return dataclasses.replace(data, label_names=names)
 
 
 def find_dataset(root: Path, name: str) -> Path:
@@ -47,14 +55,14 @@ def find_dataset(root: Path, name: str) -> Path:
 
 
 def train_autoencoder(
-    recipe: Recipe, data: Pictures, folder: Path, *, quiet: bool = False
+    recipe: Recipe, data: Pictures, folder: Path, *, quiet: bool = False, device: str | None = None
 ) -> VQVAE:
     """Train, or continue to train, the recipe's VQ-VAE; returns it with averaged weights."""
     stage = recipe.autoencoder
     torch.manual_seed(stage.training.seed)  # the initial weights
     model = VQVAE(stage.model)
     objective = VQVAEObjective(model, data, crop=stage.crop, seed=stage.training.seed)
-    _run(objective, stage.training, folder, quiet)
+    _run(objective, stage.training, folder, quiet, device)
     return model
 
 
@@ -89,7 +97,7 @@ def training_maps(autoencoder: VQVAE, data: Pictures) -> CodeMaps:
 
 
 def train_masked(
-    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False
+    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False, device: str | None = None
 ) -> MaskedPrior:
     """Train, or continue to train, the recipe's masked prior; returns averaged weights."""
     stage = recipe.masked
@@ -103,12 +111,12 @@ def train_masked(
         drop_label=stage.drop_label,
         seed=stage.training.seed,
     )
-    _run(objective, stage.training, folder, quiet)
+    _run(objective, stage.training, folder, quiet, device)
     return model
 
 
 def train_pixelcnn(
-    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False
+    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False, device: str | None = None
 ) -> PixelCNN:
     """Train, or continue to train, the recipe's PixelCNN; returns averaged weights."""
     stage = recipe.pixelcnn
@@ -117,13 +125,15 @@ def train_pixelcnn(
     objective = PixelCNNObjective(
         model, maps.codes, maps.labels, drop_label=stage.drop_label, seed=stage.training.seed
     )
-    _run(objective, stage.training, folder, quiet)
+    _run(objective, stage.training, folder, quiet, device)
     return model
 
 
-def _run(objective: Objective, config: TrainingConfig, folder: Path, quiet: bool) -> None:
+def _run(
+    objective: Objective, config: TrainingConfig, folder: Path, quiet: bool, device: str | None
+) -> None:
     """Train to the end of the budget, and leave the averaged weights in the model."""
-    run = Run(objective, config, folder)
+    run = Run(objective, config, folder, device=device)
     run.train(quiet=quiet)
     run.load_average()
 
@@ -152,19 +162,20 @@ def train_recipe(
     stages: Sequence[str] | None = None,
     *,
     quiet: bool = False,
+    device: str | None = None,
 ) -> None:
     """Train the stages named (None: the recipe's), and save the checkpoint `out` after each.
 
     root: folder of the data sets. runs: folder for states, logs and grids, one sub-folder a
     stage. A checkpoint that is there already gives what is not trained here: its autoencoder
-    if only a prior is, its card.
+    if only a prior is, its card. device: see `vq.training.Run`.
     """
     if stages is None:
         stages = recipe.stages
     data = training_pictures(recipe, root)
     old = load(out) if (out / "autoencoder").exists() else None
     if "autoencoder" in stages:
-        model = train_autoencoder(recipe, data, runs / "autoencoder", quiet=quiet)
+        model = train_autoencoder(recipe, data, runs / "autoencoder", quiet=quiet, device=device)
         # Priors of another autoencoder's codes would be noise on this one's.
         checkpoint = Checkpoint(model, {}, old.card if old else "")
         _finish(checkpoint, out, data, runs / "autoencoder")
@@ -178,7 +189,7 @@ def train_recipe(
         # As saved, so that the prior learns the very codes that users will get.
         checkpoint = load(out)
         maps = training_maps(checkpoint.autoencoder, data)
-        prior = train(recipe, maps, runs / name, quiet=quiet)
+        prior = train(recipe, maps, runs / name, quiet=quiet, device=device)
         priors = {**checkpoint.priors, name: prior}
         checkpoint = Checkpoint(checkpoint.autoencoder, priors, checkpoint.card)
         _finish(checkpoint, out, data, runs / name, prior=name)

@@ -75,8 +75,9 @@ def reproduce(name: str, task: Task) -> dict[str, Any]:
 def record(name: str, out: Path) -> None:
     """Make the result in the folder `out` this repository's own: its log, figures, RESULTS.md."""
     result = json.loads((out / "result.json").read_text("utf-8"))
+    for folder in (LOGS, FIGURES):
+        folder.mkdir(parents=True, exist_ok=True)
     for figure in result.get("figures", ()):
-        FIGURES.mkdir(parents=True, exist_ok=True)
         write_file(FIGURES / figure, (out / figure).read_bytes())
     write_file(LOGS / f"{name}.json", to_text(result).encode())
     write_file(PAGE, results_page().encode())

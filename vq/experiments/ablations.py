@@ -20,14 +20,14 @@ from vq.atomic import write_file
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.card import write_card
 from vq.checkpoints import Checkpoint, load
-from vq.data import Pictures, load_pictures
+from vq.data import Pictures
 from vq.evaluation import evaluate
 from vq.experiments import HERE, Task, markdown_table, spent, to_text
 from vq.inpainting import decode, encode
 from vq.objectives import VQVAEObjective
 from vq.pictures import picture_grid
 from vq.recipes import AutoencoderStage, get_recipe
-from vq.stages import find_dataset, training_pictures
+from vq.stages import load_split, training_pictures
 from vq.training import Run, TrainingConfig
 
 COMMON = VQVAEConfig(hidden=64, residual_hidden=32)
@@ -93,7 +93,7 @@ def run(task: Task) -> dict[str, Any]:
     if task.minutes is not None:
         training = dataclasses.replace(training, minutes=task.minutes / len(configs))
     train = training_pictures(RECIPE, task.data)
-    test = load_pictures(find_dataset(task.data, "scenes128"), "test", size=RECIPE.size)
+    test = load_split(RECIPE, "scenes128/test", task.data)
     runs = {}
     for name, config in configs.items():
         folder = task.out / "runs" / name
