@@ -58,9 +58,11 @@ class EditParts:
         draft = session.draft
         picture, codes = session.shown
         model = session.current.model
+        about = self.shelf.get(model).describe()
         canvas = CodeMap.update(
             codes=codes,
-            palette=self.shelf.get(model).describe().palette,
+            palette=about.palette,
+            checkpoint=about.checkpoint,
             image=picture,
             remaining=None,
             picture_id=session.id,

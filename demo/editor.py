@@ -7,7 +7,7 @@ in `demo.filling`.
 
 from __future__ import annotations
 
-from html import escape
+import reprlib
 from typing import Any
 
 import gradio as gr
@@ -15,12 +15,12 @@ import numpy as np
 from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
-from demo.codemap import CodeMap, CodeMapError, read_mask
+from demo.codemap import CodeMap, CodeMapError, read_codes, read_mask
 from demo.edit_view import EditParts, caption
-from demo.jobs import Refusal, code_number
+from demo.jobs import Description, Refusal
 from demo.session import Made, Session, Snapshot
 from demo.text import language_of, say
-from demo.toasts import Updates, expected
+from demo.toasts import Updates, expected, unexpected
 
 
 class Editor:
@@ -68,7 +68,9 @@ class Editor:
         about = self.shelf.get(model).describe()
         if session is None:
             return {
-                self.parts.canvas: CodeMap.update(palette=about.palette),
+                self.parts.canvas: CodeMap.update(
+                    palette=about.palette, checkpoint=about.checkpoint
+                ),
                 **self.parts.told(say(language, "status_start")),
             }
         session = session.keep()
@@ -126,33 +128,39 @@ class Editor:
         return {**self.parts.shown(session, language), **self.parts.told(text)}
 
     def brush(self, session: Session | None, event: gr.EventData, request: gr.Request) -> Updates:
-        """A stroke of the code brush: its cells get one code. One step of the history.
+        """Cells get codes, one for all by a stroke or one each by a paste: a step of the history.
 
         A variation that waits for decision is kept: it is what the visitor painted on.
         """
         language = language_of(request)
+        answer = CodeMap.update(answered=getattr(event, "number", 0))
         try:
-            cells = painted_cells(session, event.cells)
+            cells = painted_cells(session, getattr(event, "cells", None))
             assert session is not None  # or there were no cells
             studio = self.shelf.get(session.current.model)
-            code = code_number(event.code, studio.describe().num_codes)
-        except Refusal as refusal:
-            # Not raised: the canvas shows the stroke until it has an answer.
-            gr.Warning(escape(say(language, refusal.key, **refusal.values), quote=False))
-            return {self.parts.canvas: CodeMap.update(answered=event.number)}
-        session = session.keep()
-        current = session.current
-        codes = np.where(cells, code, current.codes)
-        picture = studio.render(current.picture, codes[None], cells)[0]
-        made = Made("brushed", cells=int(np.count_nonzero(cells)), code=code)
+            given = given_codes(event, int(np.count_nonzero(cells)), studio.describe())
+            session = session.keep()
+            codes = session.current.codes.copy()
+            codes[cells] = given
+            picture = studio.render(session.current.picture, codes[None], cells)[0]
+        except Exception as error:
+            # Not raised: the canvas waits for an answer.
+            if isinstance(error, Refusal):
+                gr.Warning(expected(error, language).message)
+            else:
+                gr.Warning(unexpected("brush", request).message)
+            return {self.parts.canvas: answer}
+        code = int(given[0]) if len(given) == 1 else None
+        kind = "pasted" if code is None else "brushed"
+        made = Made(kind, cells=int(np.count_nonzero(cells)), code=code)
         session = session.edit(picture, codes, cells, made)
         updates = self.parts.shown(session, language)
-        updates[self.parts.canvas].update(CodeMap.update(answered=event.number))
+        updates[self.parts.canvas].update(answer)
         text = say(
             language,
-            "status_brushed",
+            "status_pasted" if code is None else "status_brushed",
             code=code,
-            cells=f"{np.count_nonzero(cells):,}",
+            cells=f"{made.cells:,}",
             number=session.current.number,
             total=session.history[-1].number,
         )
@@ -201,3 +209,15 @@ def painted_cells(session: Session | None, mask: object) -> np.ndarray:
     if not cells.any():
         raise Refusal("error_no_cells")
     return cells
+
+
+def given_codes(event: gr.EventData, cells: int, about: Description) -> np.ndarray:
+    """The codes for so many cells, `(cells,)` or `(1,)`. Raises `Refusal` for those of no use here."""
+    got = getattr(event, "checkpoint", None)
+    if got != about.checkpoint:
+        values = {"got": reprlib.repr(got), "checkpoint": about.checkpoint}
+        raise Refusal("error_other_checkpoint", **values)
+    try:
+        return read_codes(getattr(event, "codes", None), cells, about.num_codes)
+    except CodeMapError as error:
+        raise Refusal("error_refused", reason=error) from None

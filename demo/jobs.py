@@ -107,11 +107,6 @@ def picture_count(value: Any) -> int:
     return _whole("n", value, 1, MAX_PICTURES)
 
 
-def code_number(value: Any, num_codes: int) -> int:
-    """A code of the code book; raises `Refusal` where it has none of that number."""
-    return _whole("code", value, 0, num_codes - 1)
-
-
 @dataclass(frozen=True)
 class Quality:
     """How much work a filling is worth, for a prior of either kind (see `Settings`)."""

@@ -1,11 +1,12 @@
 // What the page does in the browser beside Gradio: keys, pictures pasted or dropped anywhere, and care for unsaved work.
 
-// Ctrl+Enter (Cmd+Enter) presses Resample, or Generate in that tab.
+// The keys of the whole page (demo/shortcuts): they press Resample, or Generate in that tab, and the Stop beside it.
+const PRESSED_BY_KEYS = { start: "#resample, #generate", stop: "#stop, #generate-stop" };
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
-  const buttons = [...document.querySelectorAll("#resample, #generate")];
+  const buttons = [...document.querySelectorAll(PRESSED_BY_KEYS[shortcutOf("page", event)] ?? "none")];
   const button = buttons.find((one) => one.offsetParent !== null);
-  if (!button || button.disabled) return;
+  if (!button || button.disabled || event.repeat || document.querySelector("dialog[open]")) return;
+  if (event.target.closest("[aria-expanded=true]")) return; // Escape closes the list
   event.preventDefault();
   // A number field gives its value when it loses the focus.
   if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur();

@@ -10,7 +10,10 @@ import gradio as gr
 
 from demo import api
 from demo.shelf import Shelf
+from demo.shortcuts import SCRIPT as SHORTCUTS
+from demo.shortcuts import ShortcutSheet
 from demo.tabs import codes, compare, edit, generate, learn
+from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
 
 HERE = Path(__file__).parent
@@ -68,7 +71,7 @@ THEME = gr.themes.Base(
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
     "css_paths": HERE / "style.css",
-    "head": f"<script>{(HERE / 'page.js').read_text('utf-8')}</script>",
+    "head": f"<script>{SHORTCUTS}\n{(HERE / 'page.js').read_text('utf-8')}</script>",
     "i18n": _,
     "ssr_mode": False,
     "run_history": False,  # it would store pictures in the browser
@@ -104,6 +107,7 @@ def build(shelf: Shelf) -> gr.Blocks:
                 elem_id="model",
                 min_width=200,
             )
+            ShortcutSheet(text=CATALOGUES, elem_id="shortcuts")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
                 picture, switched = edit.build(shelf, model, session, sent)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from demo import codemap, explorer
+from demo import codemap, explorer, shortcuts
 from demo.jobs import QUALITIES
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq.recipes import get_recipe
 
-TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS}
+TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS, *shortcuts.TEXT_KEYS}
 DEMO = Path(__file__).resolve().parent.parent / "demo"
 CLASSES = (
     *("buildings", "forest", "glacier", "mountain", "sea", "street"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from gradio.events import EventListener, Events
 from numpy.typing import NDArray
 from PIL import Image
 
+from demo import shortcuts
 from demo.codemap.packing import (
     CodeMapError,
     Heat,
@@ -23,14 +24,15 @@ from demo.codemap.packing import (
     pack_mask,
     pack_palette,
 )
+from demo.text import words_of
 
 HERE = Path(__file__).parent
 TEMPLATE = (HERE / "template.html").read_text("utf-8")
 STYLE = (HERE / "style.css").read_text("utf-8")
 # Gradio runs the script as the body of one function, so the parts see each other's names.
+PARTS = ("mask", "drawing", "page", "heat", "code_brush", "clipboard", "edit", "keys", "main")
 SCRIPT = "\n".join(
-    (HERE / "script" / f"{name}.js").read_text("utf-8")
-    for name in ("mask", "drawing", "page", "heat", "code_brush", "edit", "main")
+    (shortcuts.SCRIPT, *((HERE / "script" / f"{part}.js").read_text("utf-8") for part in PARTS))
 )
 
 # Every word of the component, by its key in the dictionaries of the `text` property.
@@ -40,6 +42,8 @@ TEXT_KEYS = tuple(
         *("label", "help", "tools", "brush", "eraser", "rectangle", "inspect", "size"),
         *("code_brush", "code_number", "code_range", "fill", "taken"),
         *("history", "undo", "redo", "selection", "invert", "clear"),
+        *("clipboard", "copy", "paste", "flips", "flip_across", "flip_down"),
+        *("copied", "other_checkpoint", "hint_paste", "hint_paste_touch"),
         *("view", "view_picture", "view_codes", "view_both", "view_surprise"),
         *("heat", "heat_low", "heat_high", "heat_waiting", "heat_busy"),
         *("count", "cell", "cell_code", "cell_bits", "same_code", "selected", "not_selected"),
@@ -71,10 +75,10 @@ class CodeMap(gr.HTML):
     Events: ``input`` after each stroke or other change by the visitor; ``change`` also after one by
     the server; ``pick`` when a code is inspected, with ``row``, ``col`` and ``code`` (or None) in
     its `gr.EventData`; ``ask`` when the visitor looks at the view "surprise" and `heat` has not, or
-    not all of, the bits of these codes under this `judge`; ``stroke`` after one with the code
-    brush, answered with `answered`; ``undo_stroke`` and ``redo_stroke`` where it is to be taken
+    not all of, the bits of these codes under this `judge`; ``stroke`` where cells are to get other
+    codes, answered with `answered`; ``undo_stroke`` and ``redo_stroke`` where that is to be taken
     back or done again. In the `gr.EventData` of a stroke, all from a stranger: its ``number`` from
-    1, the ``code``, and the ``cells`` as a value.
+    1, the ``cells`` as a value, their ``codes`` (`read_codes`), and the ``checkpoint`` of these.
 
     Give jobs that stream into the component ``show_progress="hidden"``: otherwise Gradio fades it.
     Hide it with ``visible="hidden"``: ``visible=False`` loses its properties.
@@ -84,9 +88,9 @@ class CodeMap(gr.HTML):
         Events.input,
         Events.change,
         EventListener("pick", doc="A code was inspected."),
-        EventListener("stroke", doc="Codes were painted over with one code."),
-        EventListener("undo_stroke", doc="Undo was pressed with the code brush in hand."),
-        EventListener("redo_stroke", doc="Redo was pressed with the code brush in hand."),
+        EventListener("stroke", doc="Codes were painted over with one code, or others pasted."),
+        EventListener("undo_stroke", doc="What a stroke did is to be undone."),
+        EventListener("redo_stroke", doc="What a stroke did is to be done again."),
         EventListener("ask", doc="The bits of the codes on show are wanted."),
     ]
 
@@ -105,9 +109,11 @@ class CodeMap(gr.HTML):
         heat_palette: NDArray[np.uint8] | str | None = None,
         judge: str = "",
         picture_id: str = "",
+        checkpoint: str = "",
         answered: int = 0,
         view: View = "picture",
         disabled: bool = False,
+        copy_only: bool = False,
         label: str = "Code map",
         **kwargs: Any,
     ) -> None:
@@ -127,10 +133,13 @@ class CodeMap(gr.HTML):
                 is no such view.
             judge: any name that is new for everyone, or every way, that bits are judged by.
             picture_id: any name that is new for every new picture.
-            answered: the number of the last stroke of the code brush that the codes and the image
-                have, or that was refused.
+            checkpoint: what the codes belong to. Codes of another cannot be pasted.
+            answered: the number of the last stroke that the codes and the image have, or that was
+                refused.
             view: what to show until the visitor chooses.
             disabled: no painting, while a job runs.
+            copy_only: codes can be copied from here, to be pasted on another map of the page, but
+                not changed.
             kwargs: of `gr.HTML`, such as elem_id, scale and visible.
 
         Raises:
@@ -150,6 +159,8 @@ class CodeMap(gr.HTML):
             cols=cols,
             picture_id=picture_id,
             judge=judge,
+            checkpoint=checkpoint,
+            copy_only=copy_only,
             answered=answered,
             **_packed(
                 codes=codes,
@@ -176,6 +187,7 @@ class CodeMap(gr.HTML):
         heat_palette: NDArray[np.uint8] | None = _KEEP,
         judge: str = _KEEP,
         picture_id: str = _KEEP,
+        checkpoint: str = _KEEP,
         answered: int = _KEEP,
         view: View = _KEEP,
         disabled: bool = _KEEP,
@@ -199,12 +211,13 @@ class CodeMap(gr.HTML):
         changes = _packed(**{name: new for name, new in given.items() if new is not _KEEP})
         if codes is not _KEEP and codes is not None:
             changes["rows"], changes["cols"] = check_grid(codes.shape)
-        if picture_id is not _KEEP:
-            changes["picture_id"] = picture_id
-        if answered is not _KEEP:
-            changes["answered"] = answered
-        if value is not _KEEP:
-            changes["value"] = value
+        as_they_are = {
+            "picture_id": picture_id,
+            "checkpoint": checkpoint,
+            "answered": answered,
+            "value": value,
+        }
+        changes |= {name: new for name, new in as_they_are.items() if new is not _KEEP}
         update: dict[str, Any] = gr.update(**changes)
         return update
 
@@ -265,15 +278,3 @@ def _packed(**properties: Any) -> dict[str, Any]:
             new = "" if new is None else packers[name](new)
         packed[name] = new
     return packed
-
-
-def words_of(
-    text: Mapping[str, Mapping[str, str]], keys: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    """The words of these keys in every language. Raises ValueError where one is not there."""
-    if not text:
-        raise ValueError("A code map needs its text in one language at least.")
-    for language, words in text.items():
-        if missing := [key for key in keys if key not in words]:
-            raise ValueError(f"The code map's text in '{language}' lacks {', '.join(missing)}.")
-    return {language: {key: words[key] for key in keys} for language, words in text.items()}

@@ -3,10 +3,10 @@
 All of it is base64 text inside JSON, because Gradio compares a component's properties as JSON each
 time one of them changes: a map of 128 × 128 codes is 44 kB of text, not 16,384 numbers.
 
-Only a mask comes back, as ``{"mask": base64, "rows": int, "cols": int}``. Its bits are the rows
-from the top, each from the left, eight to a byte with the first in the highest bit
-(`numpy.packbits`); the last byte is filled with zeros. Whoever calls the API can send anything, so
-`read_mask` trusts nothing.
+Two things come back. A mask, as ``{"mask": base64, "rows": int, "cols": int}``: its bits are the
+rows from the top, each from the left, eight to a byte with the first in the highest bit
+(`numpy.packbits`); the last byte is filled with zeros. And the codes that the cells of a mask are
+to get. Whoever calls the API can send anything, so `read_mask` and `read_codes` trust nothing.
 """
 
 from __future__ import annotations
@@ -72,25 +72,51 @@ def read_mask(value: object, rows: int, cols: int) -> NDArray[np.bool_]:
             f"The painted region is for {value_rows} × {value_cols} codes, "
             f"but this picture has {rows} × {cols}. Paint it again."
         )
-    text = value["mask"]
-    if not isinstance(text, str):
-        kind = type(text).__name__
-        raise CodeMapError(f"The painted region's mask must be a text, not of type {kind}.")
     size = -(-rows * cols // 8)
+    data = _bytes("The painted region's mask", value["mask"], size, f"{rows} × {cols} codes")
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=rows * cols)
+    return bits.reshape(rows, cols).astype(bool)
+
+
+def read_codes(value: object, cells: int, num_codes: int) -> NDArray[np.int64]:
+    """The codes that so many `cells` are to get, from whatever came in.
+
+    Args:
+        value: base64 of two bytes a code, the low byte first: a code for each cell, rows from the
+            top, or one for all of them.
+        cells: how many, 1 or more.
+        num_codes: that of the code book.
+
+    Returns:
+        int64 (cells,) or (1,): ``codes[mask] = read_codes(...)`` does what is meant.
+
+    Raises:
+        CodeMapError: `value` is anything else, or has a code that the code book has not.
+    """
+    count = 1 if isinstance(value, str) and len(value) == 4 else cells
+    data = _bytes("The list of codes", value, 2 * count, f"{cells} cells")
+    codes = np.frombuffer(data, "<u2").astype(np.int64)
+    if codes.max() >= num_codes:
+        raise CodeMapError(f"Codes go from 0 to {num_codes - 1}, so there is no {codes.max()}.")
+    return codes
+
+
+def _bytes(name: str, text: object, size: int, what: str) -> bytes:
+    """Exactly `size` bytes from base64; lengths are compared before anything is decoded."""
+    if not isinstance(text, str):
+        raise CodeMapError(f"{name} must be a text, not of type {type(text).__name__}.")
     length = 4 * -(-size // 3)
     if len(text) != length:
         raise CodeMapError(
-            f"The painted region's mask must be {length} characters of base64 "
-            f"for {rows} × {cols} codes, not {len(text)}."
+            f"{name} must be {length} characters of base64 for {what}, not {len(text)}."
         )
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         data = b""
     if len(data) != size:
-        raise CodeMapError(f"The painted region's mask is not base64 of {size} bytes.")
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=rows * cols)
-    return bits.reshape(rows, cols).astype(bool)
+        raise CodeMapError(f"{name} is not base64 of {size} bytes.")
+    return data
 
 
 def _side(value: object, name: str) -> int:

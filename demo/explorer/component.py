@@ -20,10 +20,10 @@ from PIL import Image
 
 from demo import codemap
 from demo.code_sheet import nearest_codes, sheet_columns, sheet_order
-from demo.codemap.component import words_of
 from demo.codemap.packing import check_grid, pack_codes, pack_palette
 from demo.drawing import ERROR_LIMIT, error_colours, grid_picture
 from demo.jobs import CodeBook, Description
+from demo.text import words_of
 
 HERE = Path(__file__).parent
 SHARED = Path(codemap.__file__).parent

@@ -59,6 +59,7 @@ def build(
             canvas = CodeMap(
                 text=CATALOGUES,
                 palette=about.palette,
+                checkpoint=about.checkpoint,
                 heat_palette=HEAT_COLOURS,
                 elem_id="canvas",
             )

@@ -8,6 +8,7 @@ in the language of the request.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,18 @@ def name_of(kind: Literal["prior", "class"], name: str) -> Any:
     """A prior or a class in the visitor's language if there is a message for it, else as it is."""
     key = f"{kind}_{name.replace(' ', '_')}"
     return INTERFACE(key) if key in CATALOGUES["en"] else name
+
+
+def words_of(
+    text: Mapping[str, Mapping[str, str]], keys: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """The words of these keys in every language. Raises ValueError where one is not there."""
+    if not text:
+        raise ValueError("The text is needed in one language at least.")
+    for language, words in text.items():
+        if missing := [key for key in keys if key not in words]:
+            raise ValueError(f"The text in '{language}' lacks {', '.join(missing)}.")
+    return {language: {key: words[key] for key in keys} for language, words in text.items()}
 
 
 def language_of(request: gr.Request | None) -> str:

@@ -1,4 +1,31 @@
-// The code brush: cells that all get one code. A stroke goes to the server as it ends; the region is not touched.
+// Cells that get codes: one for all by the code brush, one each by a paste. They go to the server, which decodes them;
+// the region is not touched.
+
+// A layer is what the canvas shows until their picture comes: {cells, codes}, and where there are pictures of its codes
+// {patches, which}. `wet` are those that the server has not answered yet, each with its number.
+let wet = [];
+let lays = 0;
+
+// `given`: the code of each of the cells, or one code for all.
+function lay(layer, given) {
+  if (!layer.cells.includes(1)) return refresh();
+  const number = ++lays;
+  wet.push({ ...layer, number });
+  latest = "codes";
+  trigger("stroke", {
+    number,
+    codes: packCodes(given),
+    checkpoint: props.checkpoint,
+    cells: { mask: packMask(layer.cells), ...sized(region) },
+  });
+  refresh();
+}
+
+function layers() {
+  return drag?.kind === "code" ? [...wet, inked(drag.cells)] : wet;
+}
+
+// ---- the brush ----
 
 const codeField = find(".codemap-code input");
 
@@ -19,26 +46,14 @@ function takeUp(cell) {
   refresh();
 }
 
-// Strokes that the server has not answered yet, {number, cells, code}: until then their place is the code's colour.
-let wet = [];
-let strokes = 0;
-
-function lay(cells) {
-  const stroke = { number: ++strokes, cells, code: heldCode() };
-  if (stroke.code === null || !cells.includes(1)) return refresh();
-  wet.push(stroke);
-  trigger("stroke", {
-    number: stroke.number,
-    code: stroke.code,
-    cells: { mask: packMask(cells), ...sized(region) },
-  });
-  refresh();
+// Cells as a layer of the code that the brush holds.
+function inked(cells) {
+  return { cells, codes: new Uint16Array(cells.length).fill(heldCode()) };
 }
 
-// What is to be seen of strokes whose picture is still to come.
-function layers() {
-  const under = drag?.kind === "code" ? [...wet, { cells: drag.cells, code: heldCode() }] : wet;
-  return under.map(({ cells, code }) => ({ cells, colour: colourOf(code, frame.palette) }));
+function brush(cells) {
+  if (heldCode() === null) return refresh();
+  lay(inked(cells), [heldCode()]);
 }
 
 function codeNote() {

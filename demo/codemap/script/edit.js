@@ -19,6 +19,7 @@ function send() {
 function changed(real) {
   if (real) {
     settled = false;
+    latest = "region";
     send();
     trigger("input");
     announce(countText());
@@ -36,20 +37,33 @@ const ACTIONS = {
   undo: () => changed(region.undo()),
   redo: () => changed(region.redo()),
   clear: () => change((cells) => cells.fill(0)),
-  fill: () => lay(region.cells.slice()),
+  fill: () => brush(region.cells.slice()),
   invert: () => change((cells) => cells.forEach((cell, i) => (cells[i] = 1 - cell))),
+  copy,
+  flip_across: () => flip(true),
+  flip_down: () => flip(false),
 };
 
-// With the code brush in hand, what is undone is a stroke of it: the server has that history.
+// What the visitor changed last, the region or the codes, is what can be undone: the server has the history of codes.
+let latest = "region";
+const undoesCodes = () => ["code", "paste"].includes(tool) || latest === "codes";
+
 function act(name) {
-  if (!ready() || props.disabled || drag) return;
-  if (tool === "code" && ["undo", "redo"].includes(name)) return trigger(`${name}_stroke`);
+  if (!ready() || drag || !able({ action: name })) return;
+  told = "";
+  if (["undo", "redo"].includes(name) && undoesCodes()) return trigger(`${name}_stroke`);
   ACTIONS[name]();
 }
 
+let toolBefore = "brush"; // the one to go back to after pasting
+
 function take(name) {
   if (drag || !able({ tool: name })) return;
-  tool = name;
+  if (name === "paste" && props.copy_only) return clipboard.dispatchEvent(new Event("paste"));
+  told = "";
+  if (name === "paste") [tool, toolBefore] = tool === "paste" ? [toolBefore, toolBefore] : ["paste", tool];
+  else tool = name;
+  if (tool === "paste") announce(pasteNote());
   refresh();
 }
 
@@ -92,6 +106,7 @@ overlay.addEventListener("pointerdown", (event) => {
   cursor = null;
   moved(event);
   hover = placeOf(event);
+  told = "";
   const cell = cellOf(hover);
   lastCell = cell;
   if (tool === "inspect") return inspect(cell);
@@ -99,7 +114,9 @@ overlay.addEventListener("pointerdown", (event) => {
   if (tool === "code" && (heldCode() === null || event.altKey || event.button === 2)) return takeUp(cell);
   overlay.setPointerCapture(event.pointerId);
   const ink = tool === "eraser" || erases(event) ? 0 : 1;
-  if (tool === "rectangle") {
+  if (tool === "paste") {
+    drag = { kind: "paste", byPointer: true }; // let go, they are pasted
+  } else if (tool === "rectangle") {
     drag = { kind: "rectangle", byPointer: true, ink, start: cell, end: cell };
   } else {
     const last = brushCentre(hover.x, hover.y, size());
@@ -124,7 +141,7 @@ overlay.addEventListener("pointermove", (event) => {
       const centre = brushCentre(hover.x, hover.y, size());
       paintSegment(region, drag.cells, drag.last, centre, size(), drag.ink);
       drag.last = centre;
-    } else if (drag) {
+    } else if (drag?.kind === "rectangle") {
       drag.end = cellOf(hover);
     }
   }
@@ -137,7 +154,8 @@ function finish() {
   const done = drag;
   drag = null;
   if (done?.kind === "stroke") changed(region.commit(done.before));
-  if (done?.kind === "code") lay(done.cells);
+  if (done?.kind === "code") brush(done.cells);
+  if (done?.kind === "paste") paste();
   if (done?.kind === "rectangle") change((cells) => paintRectangle(region, cells, done.start, done.end, done.ink));
 }
 
@@ -152,103 +170,7 @@ overlay.addEventListener("pointercancel", (event) => event.isPrimary && finish()
 overlay.addEventListener("contextmenu", (event) => event.preventDefault());
 overlay.addEventListener("pointerleave", () => {
   lastPlace = "";
+  if (hover && tool === "paste") lastCell = cellOf(hover); // there the ghost stays
   if (!drag) hover = null;
-  refresh();
-});
-
-// ---- keys ----
-
-const TOOL_KEYS = { b: "brush", e: "eraser", r: "rectangle", i: "inspect", c: "code" };
-const STEPS = {
-  ArrowUp: [-1, 0],
-  ArrowDown: [1, 0],
-  ArrowLeft: [0, -1],
-  ArrowRight: [0, 1],
-  PageUp: [-8, 0],
-  PageDown: [8, 0],
-  Home: [0, -Infinity],
-  End: [0, Infinity],
-};
-
-// Keys that work while the focus is in the component or the pointer over the map. True where the key was used.
-function shortcut(event) {
-  const key = event.key.toLowerCase();
-  if (event.ctrlKey || event.metaKey) {
-    if (key !== "z" && key !== "y") return false;
-    act(key === "y" || event.shiftKey ? "redo" : "undo");
-    return true;
-  }
-  if (event.altKey) return false;
-  if (event.key === "Escape" && drag) cancel();
-  else if (key === "[" || key === "]") resize(size() + (key === "]" ? 1 : -1));
-  else if (TOOL_KEYS[key]) take(TOOL_KEYS[key]);
-  else return false;
-  return true;
-}
-
-function resize(next) {
-  slider.value = next; // the slider keeps it between 1 and 9
-  if (!drag) refresh();
-}
-
-// Keys that move and use the keyboard's cursor, while the focus is on the map itself.
-function cursorKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return false;
-  if (STEPS[event.key]) {
-    const [down, right] = STEPS[event.key];
-    const from = cursor ?? placeOfCursor();
-    cursor = lastCell = cellOf({ x: from.col + right, y: from.row + down });
-    if (drag?.kind === "rectangle") drag.end = cursor;
-    describe(cursor);
-    refresh();
-    return true;
-  }
-  if (event.key !== " " && event.key !== "Enter") return false;
-  if (!event.repeat && ready()) useCursor();
-  return true;
-}
-
-const placeOfCursor = () => lastCell ?? { row: region.rows >> 1, col: region.cols >> 1 };
-
-function describe(cell) {
-  const painted = region.cells[cell.row * region.cols + cell.col];
-  announce(`${cellText(cell)}, ${say(painted ? "selected" : "not_selected")}`);
-}
-
-function useCursor() {
-  cursor ??= placeOfCursor();
-  if (tool === "inspect") return inspect(cursor);
-  if (props.disabled) return;
-  if (tool === "code") {
-    if (heldCode() === null) return takeUp(cursor);
-    const cells = new Uint8Array(region.cells.length);
-    stamp(cells, middleOf(cursor), 1);
-    return lay(cells);
-  }
-  const ink = tool === "eraser" || region.cells[cursor.row * region.cols + cursor.col] ? 0 : 1;
-  if (tool !== "rectangle") return change((cells) => stamp(cells, middleOf(cursor), ink));
-  if (drag) return finish();
-  drag = { kind: "rectangle", ink, start: cursor, end: cursor };
-  refresh();
-}
-
-const editable = (target) => target.closest?.("input:not([type=range]), textarea, select, [contenteditable=true]");
-
-document.addEventListener("keydown", function onKey(event) {
-  if (!root.isConnected) return document.removeEventListener("keydown", onKey);
-  const within = root.contains(event.target);
-  if (!ready() || !(within || hover) || editable(event.target)) return;
-  if (shortcut(event) || (event.target === stage && cursorKey(event))) event.preventDefault();
-});
-
-stage.addEventListener("focus", () => {
-  if (!ready() || pressed) return;
-  cursor ??= placeOfCursor();
-  describe(cursor);
-  refresh();
-});
-stage.addEventListener("blur", () => {
-  if (drag && cursor) cancel();
-  cursor = null;
   refresh();
 });

@@ -3,7 +3,7 @@
 root.addEventListener("click", (event) => {
   const { tool: name, action, view: look } = event.target.closest("button")?.dataset ?? {};
   if (name) take(name);
-  if (action && able({ action })) act(action);
+  if (action) act(action);
   if (look && able({ view: look })) {
     shownView = look;
     refresh({ base: true });
@@ -14,9 +14,10 @@ slider.addEventListener("input", () => refresh());
 
 for (const labelled of findAll("[data-label]")) {
   const words = say(labelled.dataset.label.slice("codemap_".length));
-  const keys = mac ? labelled.dataset.keys?.replace("Ctrl+", "⌘") : labelled.dataset.keys;
+  const { tool: name, action } = labelled.dataset;
+  const keys = (SHORTCUTS.tools[name] ?? SHORTCUTS.actions[action] ?? []).map((one) => capsOf(one).join("+"));
   labelled.setAttribute("aria-label", words);
-  if (labelled.matches("button, label")) labelled.title = keys ? `${words} (${keys})` : words;
+  if (labelled.matches("button, label")) labelled.title = keys.length ? `${words} (${keys.join(", ")})` : words;
 }
 for (const worded of findAll("[data-text]")) worded.textContent = say(worded.dataset.text.slice("codemap_".length));
 root.lang = language;
@@ -34,6 +35,9 @@ function update() {
   if (fresh) {
     drag = picked = cursor = lastCell = null;
     wet = [];
+    told = "";
+    latest = "region";
+    if (tool === "paste") tool = toolBefore;
     region.reset(rows, cols);
     settled = false;
   } else if (props.image !== known.image) {
@@ -93,7 +97,7 @@ async function load(next) {
 watch(
   [
     ...["value", "rows", "cols", "codes", "image", "remaining", "palette"],
-    ...["heat", "heat_palette", "judge", "picture_id", "view", "disabled", "answered"],
+    ...["heat", "heat_palette", "judge", "picture_id", "checkpoint", "view", "disabled", "answered"],
   ],
   update,
 );

@@ -30,6 +30,11 @@ function unpackCodes(base64, length) {
   return Uint16Array.from({ length }, (_, i) => bytes[2 * i] | (bytes[2 * i + 1] << 8));
 }
 
+function packCodes(codes) {
+  const bytes = Uint8Array.from({ length: 2 * codes.length }, (_, i) => (codes[i >> 1] >> (8 * (i & 1))) & 255);
+  return btoa(String.fromCharCode(...bytes));
+}
+
 const countOf = (cells) => cells.reduce((sum, cell) => sum + cell, 0);
 const sameCells = (a, b) => a.length === b.length && a.every((cell, i) => cell === b[i]);
 

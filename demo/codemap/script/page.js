@@ -11,7 +11,6 @@ const region = new Region();
 const view = new MapView(stage, find(".codemap-base"), overlay);
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
 const coarse = window.matchMedia("(pointer: coarse)");
-const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 const languages = Object.keys(props.text);
 const wished = navigator.language.split("-")[0].toLowerCase();
@@ -31,6 +30,7 @@ let lastCell = null; // where the keyboard takes up from
 let drag = null; // the stroke or rectangle under way
 let settled = false; // the picture below is newer than the region: a tint would hide what came of it
 let picked = null; // the code that was inspected, with its cell
+let told = ""; // what just happened, until something else does
 
 const size = () => Number(slider.value);
 const ready = () =>
@@ -62,12 +62,15 @@ function render(now) {
   due.base = false;
   const pulses = frame.remaining && !stillness.matches;
   const cells = ready() ? region.cells : new Uint8Array(frame.rows * frame.cols);
+  const above = ready() ? ghost() : null;
   view.drawOverlay({
     region: cells,
-    tinted: frame.remaining ?? (settled ? null : cells), // while a job runs, only what it has still to fill
+    tinted: frame.remaining ?? (settled || above ? null : cells), // while a job runs, only what it has still to fill
     fade: pulses ? 0.7 + 0.3 * Math.sin(now / 260) : 1,
-    marks: ready() ? marks() : [],
+    marks: ready() ? [...(above ? [{ cells: above.cells, kind: "paint" }] : []), ...marks()] : [],
     layers: ready() ? layers() : [],
+    ghost: above,
+    palette: frame.palette,
   });
   // Twenty pictures a second are enough to breathe, and leave the processor to the job.
   if (pulses) due.timer = setTimeout(refresh, 50);
@@ -79,13 +82,15 @@ function renderControls(shown) {
   stage.setAttribute("aria-disabled", String(Boolean(props.disabled)));
   for (const button of findAll("button")) {
     const { tool: name, view: look } = button.dataset;
+    if (name === "code") button.hidden = Boolean(props.copy_only);
     if (name) button.setAttribute("aria-pressed", String(name === tool));
     if (look) button.setAttribute("aria-pressed", String(look === shownView));
     if (look === "surprise") button.hidden = !props.heat_palette;
     // Not the disabled property: that would take the focus from a button under the visitor's finger.
     button.setAttribute("aria-disabled", String(!shown || !able(button.dataset)));
   }
-  slider.disabled = !shown || props.disabled || tool === "rectangle" || tool === "inspect";
+  find(".codemap-flips").hidden = !shown || tool !== "paste";
+  slider.disabled = !shown || props.disabled || !["brush", "eraser", "code"].includes(tool);
   find(".codemap-size output").textContent = slider.value;
   find(".codemap-dot").setAttribute("r", String(1.5 + 0.9 * size()));
   overlay.dataset.cursor = tool;
@@ -95,10 +100,14 @@ function renderControls(shown) {
 function able({ tool: name, action, view: look }) {
   if (look) return Boolean(frame.image && frame.codes);
   if (name === "inspect") return true;
+  if (name === "paste" && props.copy_only) return Boolean(clipboard.clip);
   if (props.disabled) return false;
-  if (name === "code") return Boolean(frame.codes);
+  if (name === "code") return Boolean(frame.codes) && !props.copy_only;
+  if (name === "paste") return Boolean(frame.codes && clipboard.clip);
+  if (action === "copy") return Boolean(frame.codes) && region.cells.includes(1);
   if (action === "fill") return heldCode() !== null && region.cells.includes(1);
-  if (tool === "code" && ["undo", "redo"].includes(action)) return true; // the server has that history
+  if (["flip_across", "flip_down"].includes(action)) return tool === "paste";
+  if (undoesCodes() && ["undo", "redo"].includes(action)) return true; // only the server knows
   if (action === "undo") return region.past.length > 0;
   if (action === "redo") return region.future.length > 0;
   return action !== "clear" || region.cells.includes(1);
@@ -134,12 +143,14 @@ function note() {
   if (frame.remaining) return say("remaining", { count: countOf(frame.remaining) });
   if (props.disabled) return say("locked");
   if (heatNote()) return heatNote();
+  if (told) return told;
   if (tool === "inspect" && picked && frame.codes) {
     const { code } = picked;
     return say("same_code", { code, count: frame.codes.filter((one) => one === code).length });
   }
   if (tool === "inspect") return say("hint_inspect");
   if (tool === "code") return codeNote();
+  if (tool === "paste") return pasteNote();
   if (region.cells.includes(1)) return "";
   if (tool === "rectangle") return say("hint_rectangle");
   return say(coarse.matches ? "hint_touch" : "hint");
@@ -172,7 +183,7 @@ function marks() {
   if (drag?.kind === "rectangle") {
     const kind = drag.ink ? "paint" : "erase";
     list.push({ cells: drawn((cells) => paintRectangle(region, cells, drag.start, drag.end, 1)), kind });
-  } else if (hover && (inside(hover) || drag) && !cursor) {
+  } else if (tool !== "paste" && hover && (inside(hover) || drag) && !cursor) {
     const erase = drag ? !drag.ink : erasing || tool === "eraser";
     const looking = tool === "inspect" || (tool === "code" && heldCode() === null);
     const kind = looking || props.disabled ? "look" : erase && tool !== "code" ? "erase" : "paint";
@@ -188,6 +199,11 @@ function marks() {
     list.push({ cells: one(cursor), kind: "cursor" });
   }
   return list;
+}
+
+function tell(words) {
+  told = words;
+  announce(words);
 }
 
 let saying = 0;
