@@ -212,7 +212,7 @@ def painted_cells(session: Session | None, mask: object) -> np.ndarray:
 
 
 def given_codes(event: gr.EventData, cells: int, about: Description) -> np.ndarray:
-    """The codes for so many cells, `(cells,)` or `(1,)`. Raises `Refusal` for those of no use here."""
+    """The codes for so many cells, `(cells,)` or `(1,)`. Raises `Refusal` if they are of no use."""
     got = getattr(event, "checkpoint", None)
     if got != about.checkpoint:
         values = {"got": reprlib.repr(got), "checkpoint": about.checkpoint}

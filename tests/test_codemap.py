@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from demo.codemap import TEXT_KEYS, CodeMap, CodeMapError, Heat, data_url, pack_mask, read_mask
+from demo.codemap import (
+    TEXT_KEYS,
+    CodeMap,
+    CodeMapError,
+    Heat,
+    data_url,
+    pack_mask,
+    read_codes,
+    read_mask,
+)
 
 TEXT = {"en": dict.fromkeys(TEXT_KEYS, "words")}
 sides = st.integers(1, 128)
@@ -116,6 +125,46 @@ def test_missing_keys_are_named() -> None:
         read_mask({"rows": 8}, 8, 8)
     with pytest.raises(CodeMapError, match="not a value of type list"):
         read_mask([1], 8, 8)
+
+
+def two_bytes_each(codes: list[int]) -> str:
+    return base64.b64encode(b"".join(code.to_bytes(2, "little") for code in codes)).decode()
+
+
+@given(st.lists(st.integers(0, 511), min_size=1, max_size=300))
+def test_codes_for_cells_come_in_their_order_or_one_for_all(codes: list[int]) -> None:
+    read = read_codes(json.loads(json.dumps(two_bytes_each(codes))), len(codes), 512)
+    assert read.tolist() == codes
+    assert read_codes(two_bytes_each(codes[:1]), len(codes), 512).tolist() == codes[:1]
+
+
+@given(junk | st.text(alphabet="AQgw/+=-_ \n", max_size=12), st.integers(1, 5))
+def test_junk_in_place_of_codes_is_refused_or_read(value: object, cells: int) -> None:
+    try:
+        read = read_codes(value, cells, 512)
+    except CodeMapError as error:
+        assert len(str(error)) < 200
+    else:
+        assert isinstance(value, str) and read.size in (1, cells)
+        assert two_bytes_each(read.tolist()) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "list of codes must be a text, not of type NoneType"),
+        ([1, 2], "must be a text, not of type list"),
+        (two_bytes_each([1, 2, 3, 4]), "8 characters of base64 for 3 cells, not 12"),
+        ("A" * 100_000_000, "8 characters of base64 for 3 cells, not 100000000"),
+        ("AAAAAAA!", "not base64 of 6 bytes"),
+        ("AAA!", "not base64 of 2 bytes"),
+        (two_bytes_each([1, 2, 512]), "Codes go from 0 to 511, so there is no 512"),
+        (two_bytes_each([65535]), "so there is no 65535"),
+    ],
+)
+def test_codes_that_cannot_be_are_refused_by_name(value: object, message: str) -> None:
+    with pytest.raises(CodeMapError, match=message):
+        read_codes(value, 3, 512)
 
 
 @pytest.mark.parametrize(

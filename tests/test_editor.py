@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import gradio as gr
@@ -17,7 +18,7 @@ from demo.session import Made, Session
 from demo.text import CATALOGUES
 from demo.toasts import guarded
 from tests.edit_tab import ENGLISH, KOREAN, mask_of, run, tab_of
-from tests.fake_studio import FakeStudio
+from tests.fake_studio import CHECKPOINT, FakeStudio
 
 
 @pytest.fixture
@@ -69,12 +70,16 @@ def test_actions_without_a_session_are_harmless(editor: Editor, filling: Filling
 def stroke(
     editor: Editor,
     session: Session | None,
-    code: object,
-    mask: object,
+    codes: object,
+    cells: object,
     language: gr.Request = ENGLISH,
+    **changes: object,
 ) -> dict[str, Any]:
-    sent = {"number": 3, "code": code, "cells": mask}
-    updates: dict[str, Any] = editor.brush(session, gr.EventData(None, sent), language)
+    """What the canvas sends: `codes` are one for all cells, one each, or anything else."""
+    if isinstance(codes, int | list):
+        codes = base64.b64encode(np.atleast_1d(codes).astype("<u2").tobytes()).decode()
+    sent = {"number": 3, "codes": codes, "cells": cells, "checkpoint": CHECKPOINT}
+    updates: dict[str, Any] = editor.brush(session, gr.EventData(None, sent | changes), language)
     return updates
 
 
@@ -119,29 +124,75 @@ EMPTY = pack_mask(np.zeros((8, 16), bool))
 
 
 @pytest.mark.parametrize(
-    ("code", "mask", "message"),
+    ("codes", "changes", "message"),
     [
-        (512, None, "code must be a whole number from 0 to 511, not 512."),
-        (-1, None, "code must be a whole number from 0 to 511, not -1."),
-        (1.5, None, "code must be a whole number from 0 to 511, not 1.5."),
-        ("<b>", None, "not '&lt;b&gt;'."),
-        (3, EMPTY, "Paint at least one cell of the picture first."),
-        (3, {"mask": "AAAA", "rows": 4, "cols": 4}, "The mask does not fit this picture."),
+        (512, {}, "That cannot be done: Codes go from 0 to 511, so there is no 512."),
+        ([7, 8, 600, *[9] * 9], {}, "so there is no 600."),
+        ([7, 8], {}, "must be 32 characters of base64 for 12 cells, not 8."),
+        (1.5, {}, "The list of codes must be a text, not of type float."),
+        ("<b>&", {}, "The list of codes is not base64 of 2 bytes."),
+        (None, {}, "The list of codes must be a text"),
+        (3, {"checkpoint": "<b>"}, "These codes were made by checkpoint '&lt;b&gt;'; loaded is"),
+        (3, {"checkpoint": None}, "These codes were made by checkpoint None; loaded is"),
+        (3, {"cells": EMPTY}, "Paint at least one cell of the picture first."),
+        (3, {"cells": None}, "Paint at least one cell of the picture first."),
+        (3, {"cells": {"mask": "AAAA", "rows": 4, "cols": 4}}, "The mask does not fit this"),
     ],
 )
-def test_a_stroke_that_cannot_be_is_refused_and_taken_off_the_canvas(
+def test_codes_that_cannot_be_laid_are_refused_and_taken_off_the_canvas(
     editor: Editor,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
-    code: object,
-    mask: object,
+    codes: object,
+    changes: dict[str, object],
     message: str,
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(gr, "Warning", told.append)
-    updates = stroke(editor, session, code, mask or mask_of(session))
+    updates = stroke(editor, session, codes, **{"cells": mask_of(session)} | changes)
     assert message in told[0]
     assert set(updates) == {"canvas"} and updates["canvas"]["answered"] == 3
+
+
+def test_a_request_without_anything_is_refused(
+    editor: Editor, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", told.append)
+    assert set(editor.brush(session, gr.EventData(None, {}), ENGLISH)) == {"canvas"}
+    assert told == [CATALOGUES["en"]["error_no_cells"]]
+
+
+def test_a_model_that_breaks_loses_nothing(
+    editor: Editor, session: Session, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", told.append)
+    monkeypatch.setattr(studio, "render", lambda *_: [].pop())
+    updates = stroke(editor, session, 3, mask_of(session))
+    assert told == [CATALOGUES["en"]["error_unexpected"]]
+    assert set(updates) == {"canvas"} and updates["canvas"]["answered"] == 3
+
+
+def test_a_paste_gives_each_cell_its_own_code_in_one_step(
+    editor: Editor, session: Session, studio: FakeStudio
+) -> None:
+    given = list(range(100, 112))
+    updates = stroke(editor, session, given, mask_of(session))
+    pasted = updates["session"]
+    expected = session.current.codes.copy()
+    for code, place in zip(given, [(r, c) for r in (2, 3) for c in range(3, 9)], strict=True):
+        expected[place] = code
+    np.testing.assert_array_equal(pasted.current.codes, expected)
+    inside = np.zeros((8, 16), bool)
+    inside[2:4, 3:9] = True
+    inside = inside.repeat(4, 0).repeat(4, 1)
+    decoded = studio.decode(expected)
+    np.testing.assert_array_equal(pasted.current.picture[inside], decoded[inside])
+    np.testing.assert_array_equal(pasted.current.picture[~inside], session.current.picture[~inside])
+    assert pasted.position == 1 and updates["canvas"]["answered"] == 3
+    assert updates["status"] == "12 codes pasted: edit 1 of 1."
+    assert editor.undo(pasted, ENGLISH)["session"].current is session.current
 
 
 def test_a_stroke_without_a_picture_is_refused_in_the_visitors_language(

@@ -1,0 +1,234 @@
+"""Copying codes and pasting them, as a person does it in a real browser; no models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.fake_studio import FakeStudio
+from tests.running_app import running_app
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
+OpenPage = Callable[..., "Page"]
+ROWS, COLUMNS = 16, 24
+
+
+@pytest.fixture(scope="module")
+def studio() -> FakeStudio:
+    return FakeStudio()
+
+
+@pytest.fixture(scope="module")
+def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def codes() -> np.ndarray:
+    """No two alike nearby, so that every shift and every flip shows."""
+    return (np.arange(ROWS * COLUMNS) * 37 % 512).reshape(ROWS, COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def upload(studio: FakeStudio, codes: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("upload") / "codes.png"
+    Image.fromarray(studio.decode(codes)).save(path)
+    return path
+
+
+class Canvas:
+    """The canvas of the Edit tab, or the one of the second picture, in cells instead of pixels."""
+
+    def __init__(self, page: Page, name: str = "canvas") -> None:
+        self.page, self.name = page, name
+        self.stage = page.locator(f"#{name} .codemap-stage")
+        self.note = page.locator(f"#{name} .codemap-note")
+        self.status = page.locator("#status p")
+
+    def open(self, upload: Path) -> Canvas:
+        self.page.locator("#picture input[type=file]").first.set_input_files(upload)
+        expect(self.page.locator("#resample")).to_be_enabled()
+        return self
+
+    def at(self, row: int, column: int) -> tuple[float, float]:
+        """Where on the screen the middle of a cell is."""
+        self.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
+        box = self.stage.bounding_box()
+        assert box is not None
+        x = box["x"] + (column + 0.5) * box["width"] / COLUMNS
+        return x, box["y"] + (row + 0.5) * box["height"] / ROWS
+
+    def tool(self, name: str) -> None:
+        self.page.locator(f"#{self.name} [data-tool={name}]").click()
+
+    def act(self, name: str) -> None:
+        self.page.locator(f"#{self.name} [data-action={name}]").click()
+
+    def select(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """The rectangle tool from one cell to another, both included."""
+        self.tool("rectangle")
+        self.page.mouse.move(*self.at(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.at(*end), steps=4)
+        self.page.mouse.up()
+
+    def saved(self, path: Path) -> np.ndarray:
+        with self.page.expect_download() as download:
+            self.page.click("#download")
+        download.value.save_as(path)
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+    def expect_codes(self, studio: FakeStudio, codes: np.ndarray, path: Path) -> None:
+        """What is saved are these codes: the upload has one colour a cell, so nothing else is."""
+        np.testing.assert_array_equal(studio.encode(self.saved(path)), codes)
+
+
+def test_by_mouse_copy_paste_flip_undo(
+    open_page: OpenPage,
+    url: str,
+    upload: Path,
+    studio: FakeStudio,
+    codes: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    page = open_page(url)
+    canvas = Canvas(page).open(upload)
+    paste = page.locator("#canvas [data-tool=paste]")
+    expect(paste).to_be_disabled()
+    expect(page.locator("#canvas [data-action=copy]")).to_be_disabled()
+    canvas.select((2, 3), (4, 7))
+    canvas.act("copy")
+    expect(canvas.note).to_have_text("15 codes copied. Paste puts them down wherever you like.")
+    canvas.tool("paste")
+    expect(canvas.note).to_have_text("Click where the 15 codes should go. Esc ends it.")
+    expect(paste).to_have_attribute("aria-pressed", "true")
+
+    # Several in a row, the second cut off by the corner of the map: only 2 × 3 cells are inside.
+    expected = codes.copy()
+    page.mouse.click(*canvas.at(10, 12))
+    expect(canvas.status).to_have_text("15 codes pasted: edit 1 of 1.")
+    expected[9:12, 10:15] = codes[2:5, 3:8]
+    page.mouse.click(*canvas.at(ROWS - 1, COLUMNS - 1))
+    expect(canvas.status).to_have_text("6 codes pasted: edit 2 of 2.")
+    expected[ROWS - 2 :, COLUMNS - 3 :] = codes[2:4, 3:6]
+    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+
+    # By key and by button, both at once: rows and columns in the opposite order.
+    page.mouse.move(*canvas.at(12, 5))
+    page.keyboard.press("h")
+    canvas.act("flip_down")
+    page.mouse.click(*canvas.at(12, 5))
+    expect(canvas.status).to_have_text("15 codes pasted: edit 3 of 3.")
+    expected[11:14, 3:8] = codes[2:5, 3:8][::-1, ::-1]
+    canvas.expect_codes(studio, expected, tmp_path / "flipped.png")
+
+    # Escape gives the last tool back. What was pasted last is what is undone, then what before it.
+    page.mouse.move(*canvas.at(8, 8))
+    page.keyboard.press("Escape")
+    expect(page.locator("#canvas [data-tool=rectangle]")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Control+z")
+    expect(canvas.status).to_have_text("Undone. You are at edit 2 of 3.")
+    page.keyboard.press("Control+z")
+    expect(canvas.status).to_have_text("Undone. You are at edit 1 of 3.")
+    page.keyboard.press("Control+y")
+    expect(canvas.status).to_have_text("Done again. You are at edit 2 of 3.")
+    expected[11:14, 3:8] = codes[11:14, 3:8]
+    canvas.expect_codes(studio, expected, tmp_path / "undone.png")
+    expect(page.locator("#canvas .codemap-count")).to_have_text("15 of 384 codes painted")
+
+
+def test_only_what_is_painted_is_copied(
+    open_page: OpenPage,
+    url: str,
+    upload: Path,
+    studio: FakeStudio,
+    codes: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    """Two cells with a gap between them leave what is under the gap as it is."""
+    page = open_page(url)
+    canvas = Canvas(page).open(upload)
+    for column in (3, 5):
+        canvas.select((3, column), (3, column))
+    canvas.act("copy")
+    canvas.tool("paste")
+    page.mouse.click(*canvas.at(9, 14))
+    expect(canvas.status).to_have_text("2 codes pasted: edit 1 of 1.")
+    expected = codes.copy()
+    expected[9, [13, 15]] = codes[3, [3, 5]]
+    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+
+
+def test_by_keyboard_alone(
+    open_page: OpenPage,
+    url: str,
+    upload: Path,
+    studio: FakeStudio,
+    codes: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    page = open_page(url)
+    canvas = Canvas(page).open(upload)
+    canvas.stage.focus()
+    press = page.keyboard.press
+    for key in ("[", "[", "Home", "PageUp", "PageUp"):
+        press(key)
+    press("Space")  # row 0, column 0
+    press("ArrowRight")
+    press("Space")
+    expect(page.locator("#canvas .codemap-count")).to_have_text("2 of 384 codes painted")
+    press("Control+c")
+    press("Control+v")
+    expect(canvas.note).to_have_text("Click where the 2 codes should go. Esc ends it.")
+    for key in ("h", "PageDown", "ArrowRight", "ArrowRight", "Enter"):
+        press(key)
+    expect(canvas.status).to_have_text("2 codes pasted: edit 1 of 1.")
+    expected = codes.copy()
+    # Two cells have no middle one: the cursor is on the left of them.
+    expected[8, 3:5] = codes[0, [1, 0]]
+    press("Escape")
+    expect(page.locator("#canvas [data-tool=brush]")).to_have_attribute("aria-pressed", "true")
+    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+    canvas.stage.focus()
+    press("Control+z")
+    expect(canvas.status).to_have_text("Undone. You are at edit 0 of 1.")
+
+
+def test_with_a_finger_in_korean(
+    open_page: OpenPage,
+    url: str,
+    upload: Path,
+    studio: FakeStudio,
+    codes: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    page = open_page(
+        url,
+        locale="ko-KR",
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+    )
+    canvas = Canvas(page).open(upload)
+    page.touchscreen.tap(*canvas.at(4, 4))  # a brush of 3 × 3
+    page.get_by_role("button", name="칠한 코드 복사").tap()
+    page.get_by_role("button", name="복사한 코드 붙여넣기").tap()
+    expect(canvas.note).to_have_text("코드 9개를 놓을 곳을 누르세요.")
+    page.touchscreen.tap(*canvas.at(10, 15))
+    expect(canvas.status).to_have_text("코드 9개를 붙여넣었습니다: 편집 1개 중 1번째.")
+    expected = codes.copy()
+    expected[9:12, 14:17] = codes[3:6, 3:6]
+    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
