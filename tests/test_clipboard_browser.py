@@ -225,7 +225,7 @@ def test_with_a_finger_in_korean(
     page.touchscreen.tap(*canvas.at(4, 4))  # a brush of 3 × 3
     page.get_by_role("button", name="칠한 코드 복사").tap()
     page.get_by_role("button", name="복사한 코드 붙여넣기").tap()
-    expect(canvas.note).to_have_text("코드 9개를 놓을 곳을 누르세요.")
+    expect(canvas.note).to_have_text("코드 9개를 놓을 곳을 누르세요. 도장을 다시 누르면 끝납니다.")
     page.touchscreen.tap(*canvas.at(10, 15))
     expect(canvas.status).to_have_text("코드 9개를 붙여넣었습니다: 편집 1개 중 1번째.")
     expected = codes.copy()

@@ -253,7 +253,9 @@ def test_another_checkpoint_writes_the_same_picture_in_its_codes_as_one_more_ste
     verdict = filling.ready(switched, mask_of(switched), ENGLISH)[1]
     assert not verdict["is_valid"] and "large has no prior" in verdict["message"]
     assert "large has no prior" in filling.explain("large", None, 3, ENGLISH)["quality_note"]
-    again = stroke(editor, switched, 5, mask_of(switched))["session"]
+    # Codes that were copied under the other checkpoint mean something else here.
+    assert "session" not in stroke(editor, switched, 5, mask_of(switched))
+    again = stroke(editor, switched, 5, mask_of(switched), checkpoint=large.checkpoint)["session"]
     assert again.current.model == "large"
     back = editor.undo(editor.undo(again, ENGLISH)["session"], ENGLISH)
     assert back["model"] == "fake" and back["session"].current is painted.current

@@ -90,6 +90,7 @@ function renderControls(shown) {
     button.setAttribute("aria-disabled", String(!shown || !able(button.dataset)));
   }
   find(".codemap-flips").hidden = !shown || tool !== "paste";
+  find(".codemap-size").hidden = shown && tool === "paste"; // one takes the place of the other
   slider.disabled = !shown || props.disabled || !["brush", "eraser", "code"].includes(tool);
   find(".codemap-size output").textContent = slider.value;
   find(".codemap-dot").setAttribute("r", String(1.5 + 0.9 * size()));
