@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from demo import api
+from demo.blocks import Blocks
 from demo.shelf import Shelf
 from demo.shortcuts import SCRIPT as SHORTCUTS
 from demo.shortcuts import ShortcutSheet
@@ -83,9 +84,9 @@ LAUNCH: dict[str, Any] = {
 }
 
 
-def build(shelf: Shelf) -> gr.Blocks:
+def build(shelf: Shelf) -> Blocks:
     """The whole app around the checkpoints of `shelf`, queue included; launch it with `LAUNCH`."""
-    with api.Blocks(
+    with Blocks(
         title="Codebrush",
         analytics_enabled=False,
         delete_cache=(HOUR, TIME_TO_LIVE),
@@ -119,5 +120,5 @@ def build(shelf: Shelf) -> gr.Blocks:
                 generate.build(shelf, model, sent, picture, tabs)
             with gr.Tab(_("tab_learn"), id="learn") as learn_tab:
                 learn.build(shelf, session, tabs, learn_tab)
-    demo.queue(max_size=32)
+    demo.queue(max_size=32, api_open=False)  # open, programs could pass it by
     return demo

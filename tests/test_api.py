@@ -166,6 +166,8 @@ def test_pictures_from_a_prior_alone(client: Client, studio: FakeStudio) -> None
 
 
 def test_a_cancelled_job_stops_and_gives_its_place_back(client: Client, studio: FakeStudio) -> None:
+    from gradio_client.utils import Status
+
     studio.hold_at_step = 2
     held = threading.Event()
     original = studio.generate
@@ -180,6 +182,8 @@ def test_a_cancelled_job_stops_and_gives_its_place_back(client: Client, studio: 
     try:
         job = client.submit(n=4, api_name="/generate")
         assert held.wait(60)
+        while job.status().code is not Status.PROCESSING:  # until the client knows of it, too
+            threading.Event().wait(0.05)
         job.cancel()
         for _ in range(600):
             if studio.closed_at_step == 2:

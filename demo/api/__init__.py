@@ -14,30 +14,8 @@ Their documentation is that of the functions, which Gradio shows as it stands.
 
 from __future__ import annotations
 
-from typing import Any
-
-import gradio as gr
-
 from demo.api import inpaint, pictures, sampling
-from demo.jobs import Refusal
 from demo.shelf import Shelf
-from demo.text import LANGUAGES
-from demo.toasts import expected
-
-
-class Blocks(gr.Blocks):
-    """Says so where a request written by hand has too few values: Gradio would tell no reason."""
-
-    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        if len(inputs) < len(block_fn.inputs):
-            few = Refusal(
-                "error_too_few",
-                name=block_fn.api_name,
-                wanted=len(block_fn.inputs),
-                got=len(inputs),
-            )
-            raise expected(few, LANGUAGES[0])
-        super().validate_inputs(block_fn, inputs)
 
 
 def build(shelf: Shelf) -> None:

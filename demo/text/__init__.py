@@ -46,8 +46,12 @@ def words_of(
 
 
 def language_of(request: gr.Request | None) -> str:
+    """The language of the request's Accept-Language header; see `language_from`."""
+    return language_from(request.headers.get("accept-language", "") if request else "")
+
+
+def language_from(header: str) -> str:
     """The language of Accept-Language that has a catalogue and is wished for most; else English."""
-    header = request.headers.get("accept-language", "") if request is not None else ""
     wishes = []
     for position, part in enumerate(header.split(",")):
         tag, _, parameters = part.strip().partition(";")

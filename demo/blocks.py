@@ -1,0 +1,106 @@
+"""Gradio's Blocks, fit for the public: a guard before it, a sweeper behind, files that are its own.
+
+`Guard` looks at requests, `Sweeper` at the disk. What only Gradio can tell is here: which files are
+in use, and which values of a request name files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
+
+from demo.guard import FILES, Guard
+from demo.jobs import Refusal
+from demo.picture_input import uploaded_file
+from demo.sweeper import Sweeper
+from demo.text import LANGUAGES
+from demo.toasts import expected
+
+OWN_FILE = re.compile(rf"https?://[^?#]*?/gradio_api{FILES}([^?#]+)")
+
+
+class Blocks(gr.Blocks):
+    """Takes the options of `gr.Blocks`."""
+
+    sweeper: Sweeper | None = None
+
+    def launch(self, *args: Any, **options: Any) -> Any:
+        """`gr.Blocks.launch`, guarded.
+
+        Files are swept where GRADIO_TEMP_DIR names a folder, which is then this app's: the one that
+        Gradio takes otherwise may have the files of other apps, too.
+        """
+        self.close_sweeper()
+        if os.environ.get("GRADIO_TEMP_DIR"):
+            self.sweeper = Sweeper(Path(get_upload_folder()), self.files_in_use)
+            self.sweeper.start()
+        app_kwargs = dict(options.pop("app_kwargs", None) or {})  # Gradio adds to it
+        app_kwargs["middleware"] = [
+            Middleware(Guard, store=self.sweeper),
+            *app_kwargs.get("middleware", ()),
+        ]
+        return super().launch(*args, **options, app_kwargs=app_kwargs)
+
+    def close(self, *args: Any, **options: Any) -> None:
+        self.close_sweeper()
+        super().close(*args, **options)
+
+    def close_sweeper(self) -> None:
+        if self.sweeper is not None:
+            self.sweeper.stop()
+
+    def files_in_use(self) -> set[Path]:
+        """Those that come with the page, and those of jobs that wait or run."""
+        kept = {
+            name for block in self.blocks.values() for name in getattr(block, "keep_in_cache", ())
+        }
+        queues = list(self._queue.event_queue_per_concurrency_id.values())
+        events = [event for queue in queues for event in list(queue.queue)]
+        events += [event for job in list(self._queue.active_jobs) if job for event in job]
+        for event in events:
+            if event.data is not None:
+                kept |= {file["path"] for file in _files(event.data.data)}
+        return {Path(name).resolve() for name in kept}
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Says so where a request written by hand has too few values: Gradio would give no reason.
+
+        Nor may it name files that were not uploaded here. Gradio would fetch an address.
+        """
+        if len(inputs) < len(block_fn.inputs):
+            few = Refusal(
+                "error_too_few",
+                name=block_fn.api_name,
+                wanted=len(block_fn.inputs),
+                got=len(inputs),
+            )
+            raise expected(few, LANGUAGES[0])
+        for name, value in zip_longest(block_fn.input_parameter_names, inputs):
+            for file in _files(value):
+                if own := OWN_FILE.fullmatch(file["path"]):  # one of this app's, as MCP names it
+                    file["path"] = unquote(own[1])
+                if uploaded_file(file["path"]) is None:
+                    raise expected(Refusal("error_file", name=name or "path"), LANGUAGES[0])
+        super().validate_inputs(block_fn, inputs)
+
+
+def _files(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object that names a file, however deep inside."""
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            if isinstance(one.get("path"), str):
+                yield one
+            rest += one.values()
+        elif isinstance(one, list | tuple):
+            rest += one
