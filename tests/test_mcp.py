@@ -34,7 +34,7 @@ def test_the_app_runs_with_or_without(tmp_path: Path) -> None:
 
     with running_app(FakeStudio(), tmp_path, mcp_server=True) as url:
         client = Client(url, verbose=False, analytics_enabled=False)
-        assert client.predict(api_name="/models")["name"] == "fake"
+        assert client.predict(api_name="/models")["models"][0]["name"] == "fake"
         client.close()
         if INSTALLED:
             assert tools_of(url) == {
