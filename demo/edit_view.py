@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import gradio as gr
 import numpy as np
+from PIL import Image
 
 from demo.codemap import CodeMap
-from demo.session import Draft, Session
+from demo.history import NOBODY, HistoryStrip, Step
+from demo.session import Draft, Made, Session
 from demo.shelf import Shelf
 from demo.text import CATALOGUES, say
 from demo.toasts import Updates
@@ -23,6 +26,7 @@ class EditParts:
     model: gr.Dropdown
     session: gr.State
     canvas: CodeMap
+    strip: HistoryStrip
     status: gr.HTML
     seed: gr.Number
     quality_note: gr.HTML
@@ -47,6 +51,7 @@ class EditParts:
             **dict.fromkeys((self.resample, self.undo, self.redo, self.download), off),
             self.stop: gr.update(interactive=True),
             self.canvas: CodeMap.update(disabled=True),
+            self.strip: HistoryStrip.locked(),
             self.decision: gr.update(visible=False),
         }
 
@@ -70,7 +75,6 @@ class EditParts:
         )
         if clear_mask:
             canvas.update(CodeMap.update(value=None))
-        before = session.current.picture if draft else session.history[0].picture
         # One variation is on the canvas already; a gallery is for choosing among several.
         gallery = gr.update(value=None, visible=False)
         if draft is not None and len(draft.origins) > 1:
@@ -84,15 +88,44 @@ class EditParts:
             **updates,
             self.model: model,
             self.canvas: canvas,
+            self.strip: HistoryStrip.showing(
+                [
+                    Step(one.number, step_name(one.made, language), one.picture)
+                    for one in session.history
+                ],
+                session.current.number,
+                NOBODY if session.reference is None else session.reference.number,
+                waiting=draft is not None,
+            ),
             self.resample: gr.update(interactive=True),
             self.undo: gr.update(interactive=session.can_undo),
             self.redo: gr.update(interactive=session.can_redo),
             self.download: gr.update(interactive=True),
-            self.result: gr.update(visible=draft is not None or session.position > 0),
+            self.result: gr.update(visible=session.before is not None),
             self.decision: gr.update(visible=draft is not None),
             self.gallery: gallery,
-            self.slider: gr.update(value=(before, picture)),
+            self.slider: self._compared(session, language),
         }
+
+    def _compared(self, session: Session, language: str) -> dict[str, Any]:
+        """What is compared, and which side is which."""
+        if session.before is None:
+            return gr.update()
+        before, after = session.before.picture, session.shown[0]
+        if before.shape != after.shape:  # of checkpoints with different strides
+            small = Image.fromarray(before).resize(after.shape[1::-1], Image.Resampling.BICUBIC)
+            before = np.asarray(small)
+        made, number = session.current.made, session.current.number
+        if session.draft is not None:
+            made, number = session.draft.made, number + 1
+        sides = {
+            "left": numbered(session.before.number, session.before.made, language),
+            "right": numbered(number, made, language),
+        }
+        return gr.update(
+            value=(before, after),
+            label=say(language, "before_after_sides", **sides),
+        )
 
     def _nothing(self) -> Updates:
         """There is no picture."""
@@ -101,6 +134,7 @@ class EditParts:
             **dict.fromkeys((self.resample, self.undo, self.redo, self.download), off),
             self.result: gr.update(visible=False),
             self.decision: gr.update(visible=False),
+            self.strip: HistoryStrip.showing([], NOBODY),
             self.canvas: CodeMap.update(
                 codes=None,
                 image=None,
@@ -121,6 +155,20 @@ def prior_name(prior: str, language: str) -> str:
 def class_of(label: str, language: str) -> str:
     """A class, likewise."""
     return CATALOGUES[language].get("class_" + label.replace(" ", "_"), label)
+
+
+def step_name(made: Made, language: str) -> str:
+    """What a step of the history was."""
+    values: dict[str, object] = {"cells": f"{made.cells:,}", "code": made.code, "model": made.model}
+    if made.origin is not None:
+        values |= {"prior": prior_name(made.origin.prior, language), "seed": made.origin.seed}
+    return say(language, f"step_{made.kind}", **values)
+
+
+def numbered(number: int, made: Made, language: str) -> str:
+    """What a step was, with its number; there is but one number 0."""
+    name = step_name(made, language)
+    return say(language, "history_step", number=number, name=name) if number else name
 
 
 def caption(draft: Draft, index: int, language: str) -> str:

@@ -8,6 +8,8 @@ in `demo.filling`.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -17,6 +19,7 @@ from PIL import Image
 
 from demo.codemap import CodeMap, CodeMapError, read_codes, read_mask
 from demo.edit_view import EditParts, caption
+from demo.history import NOBODY
 from demo.jobs import Description, Refusal
 from demo.session import Made, Session, Snapshot
 from demo.text import language_of, say
@@ -176,6 +179,22 @@ class Editor:
             return self.parts.shown(session, language_of(request))
         return self._moved(session.redo(), "status_redone", request)
 
+    def jump(self, session: Session | None, event: gr.EventData, request: gr.Request) -> Updates:
+        """A step of the history was pressed: undo or redo as far as that."""
+        if session is None or session.draft is not None:
+            return self.parts.shown(session, language_of(request))
+        with _known_step(request):
+            session = session.jump(getattr(event, "number", None))
+        return self._moved(session, "status_jumped", request)
+
+    def compare(self, session: Session | None, event: gr.EventData, request: gr.Request) -> Updates:
+        """A step was chosen to compare with, or `NOBODY`."""
+        number = getattr(event, "number", None)
+        if session is not None:
+            with _known_step(request):
+                session = session.compare(None if number == NOBODY else number)
+        return self.parts.shown(session, language_of(request))
+
     def save(self, session: Session | None, request: gr.Request) -> Updates:
         """What the canvas shows, at the size of the upload, as a PNG file to download."""
         language = language_of(request)
@@ -195,6 +214,15 @@ class Editor:
         number, total = session.current.number, session.history[-1].number
         text = say(language, key, number=number, total=total)
         return {**self.parts.shown(session, language, clear_mask), **self.parts.told(text)}
+
+
+@contextmanager
+def _known_step(request: gr.Request) -> Iterator[None]:
+    """What cannot be found in the history becomes a message: the number comes from a stranger."""
+    try:
+        yield
+    except IndexError:
+        raise expected(Refusal("error_no_step"), language_of(request)) from None
 
 
 def painted_cells(session: Session | None, mask: object) -> np.ndarray:

@@ -62,6 +62,7 @@ class Made:
     cells: int = 0  # that were repainted
     code: int | None = None  # with which
     origin: Origin | None = None  # of what a prior made
+    model: str = ""  # the checkpoint that was switched to
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,12 @@ class Draft:
         object.__setattr__(self, "codes", _frozen(self.codes, np.int32))
         object.__setattr__(self, "cells", _frozen(self.cells, np.bool_))
 
+    @property
+    def made(self) -> Made:
+        """What made the chosen variation."""
+        origin = self.origins[self.chosen]
+        return Made("resampled", cells=int(np.count_nonzero(self.cells)), origin=origin)
+
 
 @dataclass(frozen=True, eq=False)
 class Session:
@@ -120,6 +127,7 @@ class Session:
     history: tuple[Snapshot, ...]
     position: int = 0
     draft: Draft | None = None
+    reference: Snapshot | None = None  # one of the history that the visitor compares with
 
     @classmethod
     def of(cls, upload: np.ndarray, first: Snapshot) -> Session:
@@ -146,6 +154,18 @@ class Session:
         return origin.recording if origin else None
 
     @property
+    def before(self) -> Snapshot | None:
+        """What the canvas is compared with: the reference, else what the latest change was made on.
+
+        None where there is nothing but what the canvas shows.
+        """
+        if self.draft is not None:
+            return self.reference or self.current
+        if self.reference is not None and self.reference is not self.current:
+            return self.reference
+        return self.history[self.position - 1] if self.position > 0 else None
+
+    @property
     def can_undo(self) -> bool:
         return self.draft is None and self.position > 0
 
@@ -167,9 +187,7 @@ class Session:
         """The chosen variation becomes the current picture; what had been undone is forgotten."""
         if self.draft is None:
             return self
-        cells, origin = self.draft.cells, self.draft.origins[self.draft.chosen]
-        made = Made("resampled", cells=int(np.count_nonzero(cells)), origin=origin)
-        return self.edit(*self.shown, cells, made)
+        return self.edit(*self.shown, self.draft.cells, self.draft.made)
 
     def edit(
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, made: Made
@@ -190,7 +208,9 @@ class Session:
         """
         height, width = picture.shape[:2]
         edited = Image.fromarray(self.current.edited).resize((width, height))  # the nearest pixel
-        return self._followed_by(picture, codes, np.asarray(edited), Made("switched"), model)
+        return self._followed_by(
+            picture, codes, np.asarray(edited), Made("switched", model=model), model
+        )
 
     def _followed_by(
         self,
@@ -205,7 +225,10 @@ class Session:
         snapshot = Snapshot(picture, codes, edited, model, made, current.number + 1)
         opened, *edits = *self.history[: self.position + 1], snapshot
         history = (opened, *edits[-(MAX_HISTORY - 1) :])
-        return replace(self, history=history, position=len(history) - 1, draft=None)
+        reference = self.reference if self.reference in history else None
+        return replace(
+            self, history=history, position=len(history) - 1, draft=None, reference=reference
+        )
 
     def discard(self) -> Session:
         return replace(self, draft=None)
@@ -215,6 +238,27 @@ class Session:
 
     def redo(self) -> Session:
         return replace(self, position=self.position + 1) if self.can_redo else self
+
+    def jump(self, number: object) -> Session:
+        """Undo or redo to the snapshot of that number, unless variations wait for decision.
+
+        Raises `IndexError` where there is none of that number.
+        """
+        position = self.history.index(self._numbered(number))
+        return replace(self, position=position) if self.draft is None else self
+
+    def compare(self, number: object) -> Session:
+        """Compare with the snapshot of that number; None: with what the latest change was made on.
+
+        Raises `IndexError` where there is none of that number.
+        """
+        return replace(self, reference=None if number is None else self._numbered(number))
+
+    def _numbered(self, number: object) -> Snapshot:
+        for snapshot in self.history:
+            if snapshot.number == number:
+                return snapshot
+        raise IndexError(f"there is no step {number}")
 
     def full_size(self) -> np.ndarray:
         """The current picture at the size of the upload, `(H, W, 3)` uint8.

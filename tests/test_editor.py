@@ -14,6 +14,7 @@ from demo.codemap import pack_mask
 from demo.edit_view import close_ups
 from demo.editor import Editor
 from demo.filling import Filling
+from demo.history import NOBODY
 from demo.session import Made, Session
 from demo.text import CATALOGUES
 from demo.toasts import guarded
@@ -204,6 +205,103 @@ def test_a_stroke_without_a_picture_is_refused_in_the_visitors_language(
     assert told == [CATALOGUES["ko"]["error_no_picture"]]
 
 
+def pressed(number: object) -> gr.EventData:
+    return gr.EventData(None, {"number": number})
+
+
+def brushed(editor: Editor, session: Session, *codes: int) -> Session:
+    for code in codes:
+        session = stroke(editor, session, code, mask_of(session))["session"]
+    return session
+
+
+def test_the_strip_has_every_step_in_the_visitors_language(
+    editor: Editor, filling: Filling, session: Session
+) -> None:
+    kept = editor.keep(run(filling, session, mask_of(session))[-1]["session"], ENGLISH)["session"]
+    updates = editor.undo(brushed(editor, kept, 77), KOREAN)
+    strip = updates["strip"]
+    assert [(one["number"], one["name"]) for one in strip["steps"]] == [
+        (0, "연 사진"),
+        (1, "마스크 트랜스포머, 시드 5"),
+        (2, "코드 77"),
+    ]
+    assert (strip["current"], strip["reference"], strip["waiting"]) == (1, NOBODY, False)
+    again = editor.redo(updates["session"], ENGLISH)["strip"]
+    assert [one["name"] for one in again["steps"]] == [
+        "Opened",
+        "Masked transformer, seed 5",
+        "Code 77",
+    ]
+
+
+def test_a_step_that_is_pressed_is_gone_to(editor: Editor, session: Session) -> None:
+    session = brushed(editor, session, 1, 2, 3)
+    updates = editor.jump(session, pressed(1), ENGLISH)
+    assert updates["session"].current is session.history[1]
+    assert updates["undo"]["interactive"] and updates["redo"]["interactive"]
+    assert updates["strip"]["current"] == 1 and len(updates["strip"]["steps"]) == 4
+    assert updates["status"] == "You are at edit 1 of 3."
+    # Undo and redo go on from there.
+    assert editor.undo(updates["session"], ENGLISH)["session"].current is session.history[0]
+    assert editor.redo(updates["session"], ENGLISH)["session"].current is session.history[2]
+
+
+def test_while_variations_wait_no_step_is_gone_to_but_any_is_compared_with(
+    editor: Editor, filling: Filling, session: Session
+) -> None:
+    waiting = run(filling, brushed(editor, session, 1), mask_of(session))[-1]
+    assert waiting["strip"]["waiting"]
+    updates = editor.jump(waiting["session"], pressed(0), ENGLISH)
+    assert updates["session"] is waiting["session"] and "status" not in updates
+    compared = editor.compare(waiting["session"], pressed(0), ENGLISH)
+    assert compared["strip"]["reference"] == 0 and compared["decision"]["visible"]
+    left, right = compared["slider"]["value"]
+    np.testing.assert_array_equal(left, session.current.picture)
+    np.testing.assert_array_equal(right, waiting["session"].draft.pictures[0])
+    label = compared["slider"]["label"]
+    assert label == "Left: Opened · right: 2. Masked transformer, seed 5"
+    # The draft and the comparison outlast a job that fails or is stopped.
+    stopped = filling.stopped(compared["session"], ENGLISH)
+    assert stopped["session"].draft is waiting["session"].draft
+    assert stopped["strip"]["reference"] == 0 and stopped["slider"]["label"] == label
+    assert stopped["decision"]["visible"] and not stopped["strip"]["disabled"]
+
+
+def test_any_two_steps_are_compared_and_named(editor: Editor, session: Session) -> None:
+    updates = editor.jump(brushed(editor, session, 1, 2, 3), pressed(2), KOREAN)
+    assert updates["slider"]["label"] == "왼쪽: 1. 코드 1 · 오른쪽: 2. 코드 2"  # the latest change
+    compared = editor.compare(updates["session"], pressed(3), KOREAN)
+    history = updates["session"].history
+    assert compared["slider"]["label"] == "왼쪽: 3. 코드 3 · 오른쪽: 2. 코드 2"
+    for picture, step in zip(compared["slider"]["value"], (3, 2), strict=True):
+        np.testing.assert_array_equal(picture, history[step].picture)
+    ended = editor.compare(compared["session"], pressed(NOBODY), KOREAN)
+    assert ended["strip"]["reference"] == NOBODY
+    assert ended["slider"]["label"] == updates["slider"]["label"]
+    # At the first step there is nothing before it to compare with, until a step is chosen.
+    first = editor.jump(ended["session"], pressed(0), KOREAN)
+    assert not first["result"]["visible"]
+    assert editor.compare(first["session"], pressed(2), KOREAN)["result"]["visible"]
+
+
+@pytest.mark.parametrize("number", [7, -3, None, "1", {"a": 1}, float("nan")])
+def test_a_step_that_is_not_there_is_refused(
+    editor: Editor, session: Session, number: object
+) -> None:
+    actions = [editor.jump] if number is None else [editor.jump, editor.compare]
+    for action in actions:
+        with pytest.raises(gr.Error, match="no such step in the history"):
+            action(brushed(editor, session, 1), pressed(number), ENGLISH)
+        assert action(None, pressed(number), ENGLISH)["session"] is None
+    with pytest.raises(gr.Error, match="no such step"):
+        editor.jump(session, gr.EventData(None, {}), ENGLISH)
+
+
+def test_while_a_job_runs_the_strip_cannot_be_pressed(filling: Filling, session: Session) -> None:
+    assert filling.wait(session, None, ENGLISH)["strip"]["disabled"]
+
+
 def test_nothing_to_undo_is_not_told_as_undone(editor: Editor, session: Session) -> None:
     for action in (editor.undo, editor.redo):
         updates = action(session, ENGLISH)
@@ -246,6 +344,10 @@ def test_another_checkpoint_writes_the_same_picture_in_its_codes_as_one_more_ste
     np.testing.assert_array_equal(switched.current.codes, large.encode(switched.current.picture))
     assert 0.8 < switched.current.edited.sum() / painted.current.edited.sum() < 1.2
     assert "4 × 8 of 512 codes" in updates["status"] and "8 × 8 pixels" in updates["status"]
+    # The step before it is compared at the same size.
+    left, right = updates["slider"]["value"]
+    assert left.shape == right.shape == (32, 64, 3)
+    assert updates["slider"]["label"] == "Left: 1. Code 77 · right: 2. Codes of large"
     # The stroke, which is the only edit, is in the download at the upload's size; the rest is not.
     saved = switched.full_size()
     np.testing.assert_array_equal(saved[0], np.asarray(upload)[0])

@@ -90,8 +90,8 @@ def test_discard_keeps_nothing_and_loses_nothing() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["keep", "undo", "redo"]), max_size=24))
-def test_undo_and_redo_walk_what_a_list_and_an_index_would(actions: list[str]) -> None:
+@given(st.lists(st.sampled_from(["keep", "undo", "redo", 0, 1, 2, 3, 4]), max_size=24))
+def test_history_walks_what_a_list_and_an_index_would(actions: list[str | int]) -> None:
     session = session_of((8, 8))
     expected: list[int | None] = [None]
     index = colour = 0
@@ -104,6 +104,12 @@ def test_undo_and_redo_walk_what_a_list_and_an_index_would(actions: list[str]) -
         elif action == "undo":
             assert session.can_undo == (index > 0)
             session, index = session.undo(), max(0, index - 1)
+        elif isinstance(action, int):
+            if action < len(expected):
+                session, index = session.jump(action), action
+            else:
+                with pytest.raises(IndexError, match=f"no step {action}"):
+                    session.jump(action)
         else:
             assert session.can_redo == (index + 1 < len(expected))
             session, index = session.redo(), min(len(expected) - 1, index + 1)
@@ -118,7 +124,7 @@ def test_history_does_not_move_while_a_draft_waits() -> None:
     cells = cells_of(session, (0, 0, 1, 1))
     session = session.propose(draft_of(session, cells)).keep()
     waiting = session.propose(draft_of(session, cells))
-    assert not waiting.can_undo and waiting.undo() is waiting
+    assert not waiting.can_undo and waiting.undo() is waiting and waiting.jump(0) is waiting
     assert waiting.discard().can_undo
 
 
@@ -145,6 +151,56 @@ def test_the_oldest_edits_go_first_and_the_upload_stays() -> None:
     for _ in session.history[1:]:
         session = session.undo()
     assert session.current is opened and not session.can_undo
+
+
+def painted(session: Session, number: int) -> Session:
+    """The whole picture in one colour."""
+    everything = np.ones(session.current.codes.shape, bool)
+    picture = np.full_like(session.current.picture, number)
+    return session.edit(picture, session.current.codes, everything, Made("brushed", code=number))
+
+
+def test_compared_is_the_latest_change_or_the_step_that_was_asked_for() -> None:
+    session = session_of((8, 8))
+    assert session.before is None
+    opened = session.current
+    session = painted(painted(session, 1), 2)
+    _, first, second = session.history
+    assert session.before is first and session.undo().before is opened
+    assert session.jump(0).before is None
+    compared = session.compare(0)
+    assert compared.before is opened and compared.jump(1).before is opened
+    # With itself there is nothing to compare.
+    assert compared.jump(0).before is None and session.compare(2).before is first
+    back = session.compare(2).jump(0)
+    assert back.before is second  # what is undone can be looked at, too
+    assert compared.compare(None).before is first
+    for number in (3, -1, None, "1", [1], 1.5):
+        if number is not None:
+            with pytest.raises(IndexError, match="no step"):
+                session.compare(number)
+        with pytest.raises(IndexError, match="no step"):
+            session.jump(number)
+
+
+def test_variations_are_compared_with_what_they_would_change_or_any_step() -> None:
+    session = painted(session_of((8, 8)), 1)
+    waiting = session.propose(draft_of(session, np.ones((2, 2), bool)))
+    assert waiting.before is session.current
+    assert waiting.compare(0).before is session.history[0]
+    assert waiting.compare(1).before is session.current
+    assert waiting.compare(0).discard().before is session.history[0]
+
+
+def test_a_step_that_is_forgotten_is_compared_with_no_more() -> None:
+    session = painted(painted(session_of((8, 8)), 1), 2)
+    assert painted(session.compare(1).jump(1), 3).reference is session.history[1]
+    assert painted(session.compare(2).jump(1), 3).reference is None
+    session = session.compare(1)
+    for number in range(MAX_HISTORY):
+        assert (session.reference is None) == (1 not in [one.number for one in session.history])
+        session = painted(session, number)
+    assert session.reference is None and session.compare(0).before is session.history[0]
 
 
 def test_a_variation_that_is_not_there_is_refused() -> None:

@@ -12,8 +12,9 @@ from demo.text import CATALOGUES
 
 DEMO = Path(__file__).resolve().parent.parent / "demo"
 SCRIPTS = {path: path.read_text("utf-8") for path in sorted(DEMO.rglob("*.js"))}
-# Two that walk by keys.
+# Three that walk by keys.
 CANVAS = SCRIPTS[DEMO / "codemap" / "script" / "keys.js"]
+HISTORY = SCRIPTS[DEMO / "history" / "script" / "main.js"]
 EXPLORER = "".join(text for path, text in SCRIPTS.items() if path.parent.parent.name == "explorer")
 
 
@@ -24,15 +25,19 @@ def keys_of(script: str, table: str) -> set[str]:
     return {line.split(":")[0].strip() for line in found[1].splitlines()}
 
 
-@pytest.mark.parametrize("groups", [("page", "tools", "actions", "cursor"), ("page", "codes")])
+@pytest.mark.parametrize(
+    "groups",
+    [("page", "tools", "actions", "cursor"), ("page", "codes"), ("page", "history")],
+)
 def test_no_keys_do_two_things_in_one_place(groups: tuple[str, ...]) -> None:
     keys = [key for group in groups for one in SHORTCUTS[group].values() for key in one.keys]
     # But Escape, which ends what is at hand: a stroke, pasting, a code in view, or else the job.
     assert {key for key in keys if keys.count(key) > 1} <= {"Escape"}
 
 
-def test_both_walk_by_the_keys_of_the_table() -> None:
+def test_all_walk_by_the_keys_of_the_table() -> None:
     assert keys_of(CANVAS, "STEPS") == set(SHORTCUTS["cursor"]["walk"].keys)
+    assert keys_of(HISTORY, "WALK") == set(SHORTCUTS["history"]["walk"].keys)
     assert keys_of(EXPLORER, "WALK") == set(SHORTCUTS["codes"]["walk"].keys)
 
 

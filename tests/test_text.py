@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from demo import codemap, explorer, shortcuts
+from demo import codemap, explorer, history, shortcuts
 from demo.jobs import QUALITIES
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq.recipes import get_recipe
 
-TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS, *shortcuts.TEXT_KEYS}
+TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS, *history.TEXT_KEYS, *shortcuts.TEXT_KEYS}
 DEMO = Path(__file__).resolve().parent.parent / "demo"
 CLASSES = (
     *("buildings", "forest", "glacier", "mountain", "sea", "street"),
@@ -24,6 +24,10 @@ CLASSES = (
 COMPOSED = {
     "prior_": {"prior_masked", "prior_pixelcnn"},
     "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
+    "step_": {
+        f"step_{kind}"
+        for kind in ("opened", "generated", "resampled", "brushed", "pasted", "switched")
+    },
     "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},
     "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
     "learn_column_": {f"learn_column_{c}" for c in ("code", "pixel", "dim", "bytes")},
@@ -98,7 +102,7 @@ def test_no_message_is_empty_or_left_untranslated(language: str) -> None:
     assert all(text.strip() == text != "" for text in CATALOGUES[language].values())
     if language == "ko":
         latin = {key for key, text in CATALOGUES["ko"].items() if not re.search("[가-힣]", text)}
-        names = {"prior_pixelcnn", "top_k_label", "top_p_label", "compare_bytes"}
+        names = {"prior_pixelcnn", "top_k_label", "top_p_label", "compare_bytes", "history_step"}
         names |= {f"compare_{name}" for name in ("jpeg", "webp", "column_psnr", "column_ssim")}
         names |= {key for key in latin if key.startswith("codemap_")}  # signs and numbers only
         assert latin <= names

@@ -56,6 +56,12 @@ SHORTCUTS: dict[str, dict[str, Shortcut]] = {
         "erase": Shortcut("keys_erase", ("Shift",)),
         "take_up": Shortcut("keys_take_up", ("Alt",)),
     },
+    "history": {
+        "walk": Shortcut("keys_steps", ("ArrowLeft", "ArrowRight", "Home", "End")),
+        "go": Shortcut("keys_go", ("Space", "Enter")),
+        "compare": Shortcut("keys_compare", ("C",)),
+        "leave": Shortcut("history_end", ("Escape",)),
+    },
     "codes": {
         "walk": Shortcut("keys_walk", _WALK),
         "pin": Shortcut("keys_pin", ("Space", "Enter")),

@@ -11,6 +11,7 @@ from demo.codemap import CodeMap
 from demo.edit_view import EditParts
 from demo.editor import Editor
 from demo.filling import Filling
+from demo.history import HistoryStrip
 from demo.picture_input import PictureInput
 from demo.shelf import Shelf
 from demo.surprise import HEAT_COLOURS, Surprise
@@ -24,6 +25,15 @@ EXAMPLES = ("lion.jpg", "tower.jpg", "cheetah1.jpg", "cheetah.jpg")
 
 # A message of the server, escaped there; announced by screen readers when it changes.
 STATUS_TEMPLATE = '<p role="status" aria-live="polite">${value}</p>'
+
+# Where the comparison is far away, as on a phone.
+SHOW_COMPARISON = """() => setTimeout(() => {
+    const slider = document.querySelector("#slider");
+    const { top, bottom } = slider.getBoundingClientRect();
+    const seen = bottom > 100 && top < innerHeight - 100;
+    const asked = document.querySelector("#history [data-left]");
+    if (asked && slider.offsetParent && !seen) slider.scrollIntoView({ block: "center" });
+}, 100)"""
 
 _SMALL: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
 
@@ -63,6 +73,7 @@ def build(
                 heat_palette=HEAT_COLOURS,
                 elem_id="canvas",
             )
+            strip = HistoryStrip(text=CATALOGUES, elem_id="history")
             with gr.Row(elem_classes="actions"):
                 undo = gr.Button(_("undo"), **_SMALL, elem_id="undo")
                 redo = gr.Button(_("redo"), **_SMALL, elem_id="redo")
@@ -108,8 +119,8 @@ def build(
                 )
 
     parts = EditParts(
-        shelf, model, session, canvas, status, inputs["seed"], quality_note, resample, stop, result,
-        decision, gallery, slider, undo, redo, download, file,
+        shelf, model, session, canvas, strip, status, inputs["seed"], quality_note, resample, stop,
+        result, decision, gallery, slider, undo, redo, download, file,
     )  # fmt: skip
     kept = gr.State(None, time_to_live=session.time_to_live)
     surprise = Surprise(shelf, canvas, kept)
@@ -129,9 +140,9 @@ def _wire(
 ) -> gr.events.Dependency:
     parts = editor.parts
     everything = [
-        parts.model, parts.session, parts.canvas, parts.status, parts.seed, parts.resample,
-        parts.stop, parts.result, parts.decision, parts.gallery, parts.slider, parts.undo,
-        parts.redo, parts.download,
+        parts.model, parts.session, parts.canvas, parts.strip, parts.status, parts.seed,
+        parts.resample, parts.stop, parts.result, parts.decision, parts.gallery, parts.slider,
+        parts.undo, parts.redo, parts.download,
     ]  # fmt: skip
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -204,10 +215,14 @@ def _wire(
         (parts.redo.click, editor.redo),
         (parts.canvas.undo_stroke, editor.undo),
         (parts.canvas.redo_stroke, editor.redo),
+        (parts.strip.jump, editor.jump),
         (parts.gallery.select, editor.choose),
     ):
         trigger(guarded(action), parts.session, everything, **at_once)
 
+    parts.strip.compare(guarded(editor.compare), parts.session, everything, **at_once).success(
+        None, None, js=SHOW_COMPARISON, api_visibility="private"
+    )
     parts.canvas.stroke(
         guarded(editor.brush),
         parts.session,
