@@ -117,3 +117,13 @@ def test_wrong_pictures_are_refused() -> None:
 def test_a_config_out_of_range_is_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=field):
         dataclasses.replace(TINY, **{field: value})
+
+
+def test_vectors_that_overflow_are_no_codes() -> None:
+    """Each weight is finite, so that a checkpoint of them loads; `argmin` would return the NaN."""
+    model = VQVAE(VQVAEConfig(hidden=8, residual_hidden=4, num_codes=16, code_dim=4)).eval()
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.mul_(1e30)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        model.encode(torch.rand(1, 3, 16, 16))

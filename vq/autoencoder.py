@@ -176,10 +176,14 @@ class VQVAE(nn.Module):
     def encode(self, pictures: Tensor) -> Tensor:
         """Codes (B, h, w) of pictures (B, C, H, W), or (B, h, w, books) with several books.
 
-        Raises ValueError if the channels differ or the stride does not divide both sides.
+        Raises ValueError if the channels differ or the stride does not divide both sides, and
+        FloatingPointError where the vectors overflow: the nearest code to none would be any.
         """
         with fast(pictures.device):
-            return self.quantizer.encode(self._encoded(pictures))
+            vectors = self._encoded(pictures)
+            if not vectors.isfinite().all():
+                raise FloatingPointError("the encoder gives vectors that are not finite")
+            return self.quantizer.encode(vectors)
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
