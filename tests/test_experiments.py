@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import vq.experiments as experiments
-from tests.tiny_checkpoint import photograph
+from tests.tiny_checkpoint import photograph, tiny_checkpoint
 from vq.checkpoints import describe, load
 from vq.cli import main
 from vq.experiments import ablations, experiment_names, get_experiment, results_page, to_text
+from vq.map_vae import MapVAEConfig
 from vq.recipes import AutoencoderStage
 from vq.training import TrainingConfig
 
@@ -136,6 +138,59 @@ def test_maze_84_trains_on_frames_that_it_draws(
     assert f"{result['figures_on']['mazes/test']['psnr_db']:.2f}" in shown
 
 
+def test_maze_27_bits_trains_on_the_maps_of_the_first_stage(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("labmaze")
+    from vq import mazes
+    from vq.experiments import maze_27_bits
+
+    monkeypatch.setattr(mazes, "SPLITS", {"train": range(2), "test": range(9, 11)})
+    tiny_checkpoint().save(tmp_path / "first")
+    monkeypatch.setattr(maze_27_bits, "FIRST_STAGE", tmp_path / "first")
+    small = MapVAEConfig(latent_codes=8, latent_dim=4, channels=8, layers=2)
+    monkeypatch.setattr(maze_27_bits, "CONFIG", small)
+    monkeypatch.setattr(maze_27_bits, "CANDIDATES", 4)
+    out = tmp_path / "out"
+    assert main(["reproduce", "maze-27-bits", "--out", str(out), "--minutes", "0.01"]) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert result["config"]["num_codes"] == 16 and result["config"]["map_size"] == [21, 21]
+    vq, gaussian = (model["figures"] for model in result["models"].values())
+    assert vq["rate"] == 9 and gaussian["rate"] >= 0 and "used" not in gaussian
+    assert all(f["information"] <= f["information_limit"] == 2 for f in (vq, gaussian))
+    assert 1 <= vq["used"]["combinations"] <= 16
+    assert (out / maze_27_bits.FIGURE).exists()
+    assert (out / "runs" / "VQ-VAE" / "model" / "model.safetensors").exists()
+
+
+def test_information_is_that_of_a_channel_that_is_known() -> None:
+    """A decoder that names each of 4 latents' maps has log2 4 bits; one that ignores them has 0."""
+    from vq.experiments.maze_27_bits import information
+
+    class Decoder:
+        def __init__(self, heard: float) -> None:
+            self.heard = heard
+
+        def bits(self, maps: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+            return self.heard * (maps.flatten(1)[:, 0] != latents[:, 0]).float()
+
+    maps = torch.arange(4).view(4, 1, 1)
+    latents = maps.view(4, 1)
+    for heard in (0.0, 1.0, 3.0, 60.0):
+        decoder: Any = Decoder(heard)
+        # The mean over j of p is (1 + 3 x 2^-heard) / 4 of the right one's p.
+        expected = -np.log2((1 + 3 * 2**-heard) / 4)
+        assert information(decoder, maps, latents, batch=3) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_derangement_leaves_nothing_in_its_place() -> None:
+    from vq.experiments.maze_27_bits import derangement
+
+    for n in (2, 3, 50):
+        order = derangement(n, np.random.default_rng(0))
+        assert sorted(order) == list(range(n)) and (order != np.arange(n)).all()
+
+
 def test_minutes_are_shared_by_the_runs(toy: None, data: Path, tmp_path: Path) -> None:
     command = ["reproduce", "ablations", "--data", str(data), "--out", str(tmp_path / "out")]
     assert main([*command, "--quiet", "--minutes", "0.0005"]) == 0
@@ -176,7 +231,7 @@ def test_json_for_people_reads_back() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "there are: ablations, maze-84"),
+        (["nothing"], "there are: ablations, maze-27-bits, maze-84"),
         (["ablations", "--minutes", "0"], "more than 0"),
         (["ablations", "--minutes", "nan"], "more than 0"),
     ],

@@ -85,7 +85,9 @@ class GatedLayer(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, v: Tensor, h: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """The stacks' features v, h (B, C, h, w) one layer up; label (B, 4C): 2C for each stack.
+        """The stacks' features v, h (B, C, h, w) one layer up; 2C of the label for each stack.
+
+        label: (B, 4C), or (B, 4C, h, w) if it differs from place to place.
 
         v at a row sees the rows above it; h at a code sees those, and the codes to the left.
         """
@@ -95,7 +97,8 @@ class GatedLayer(nn.Module):
         if self.first:  # one row, or column, back
             p, q = p[:, :, :-1], q[:, :, :, :-1]
         # In the features' precision: float32 labels would turn all that follows to float32.
-        label_v, label_h = label[:, :, None, None].to(p.dtype).chunk(2, 1)
+        label = label if label.ndim == 4 else label[:, :, None, None]
+        label_v, label_h = label.to(p.dtype).chunk(2, 1)
         out = self.out(gate(q + self.link(p) + label_h))
         return gate(p + label_v), out if self.first else h + out
 
@@ -137,8 +140,11 @@ class PixelCNN(nn.Module):
         codes: (B, h, w) int64, of any size: a map's border is all the same to it.
         labels: (B,) int64 class indices, -1 for no class; None: no class for any.
         """
+        return self.conditioned(codes, self.label_features(codes, labels))
+
+    def conditioned(self, codes: Tensor, label: Tensor) -> Tensor:
+        """`logits` given (B, layers, 4C) or (B, layers, 4C, h, w) of anything, before the gates."""
         v = h = self.embedding(codes).permute(0, 3, 1, 2)  # (B, C, h, w), channels last
-        label = self.label_features(codes, labels)
         for i, layer in enumerate(self.layers):
             v, h = layer(v, h, label[:, i])
         x = F.relu(self.head(F.relu(h.permute(0, 2, 3, 1))))
