@@ -162,7 +162,10 @@ def step_name(made: Made, language: str) -> str:
     values: dict[str, object] = {"cells": f"{made.cells:,}", "code": made.code, "model": made.model}
     if made.origin is not None:
         values |= {"prior": prior_name(made.origin.prior, language), "seed": made.origin.seed}
-    return say(language, f"step_{made.kind}", **values)
+    name = say(language, f"step_{made.kind}", **values)
+    if made.origin is not None and made.origin.akin is not None:
+        name += ", " + say(language, "caption_akin", seed=made.origin.akin)
+    return name
 
 
 def numbered(number: int, made: Made, language: str) -> str:
@@ -177,6 +180,8 @@ def caption(draft: Draft, index: int, language: str) -> str:
     words = [say(language, "caption_seed", seed=origin.seed)]
     if len({other.prior for other in draft.origins}) > 1:
         words.insert(0, prior_name(origin.prior, language))
+    if origin.akin is not None:
+        words.append(say(language, "caption_akin", seed=origin.akin))
     if origin.bits is not None:
         words.append(say(language, "caption_bits", bits=f"{origin.bits:,.0f}"))
     return " · ".join(words)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -21,6 +22,7 @@ from demo.edit_view import EditParts, prior_name
 from demo.editor import painted_cells
 from demo.jobs import (
     LARGEST_RANDOM_SEED,
+    MAX_SEED,
     Description,
     Refusal,
     Settings,
@@ -33,12 +35,17 @@ from demo.session import Draft, Origin, Session
 from demo.text import language_of, say
 from demo.toasts import Updates, expected, unexpected
 
+FEWEST_ALIKE = 4  # more like one: that is to choose among, even where one at a time was asked for
 SIDE_BY_SIDE = "side by side"  # chosen in place of a prior: every prior fills the same hole
+
+Job = Generator[Step, None, None]
 
 
 class Filling:
-    def __init__(self, parts: EditParts) -> None:
+    def __init__(self, parts: EditParts, controls: Mapping[str, Any]) -> None:
+        """`controls` has the components of `demo.tabs.edit_settings`, by their names."""
         self.parts = parts
+        self.controls = controls
         self.shelf = parts.shelf
 
     def explain(self, model: Any, prior: Any, quality: Any, request: gr.Request) -> Updates:
@@ -82,68 +89,99 @@ class Filling:
         text = say(language_of(request), "status_waiting")
         return {**self.parts.busy(), **self.parts.told(text)}
 
-    def resample(
-        self,
-        session: Session | None,
-        mask: object,
-        prior: Any,
-        mode: Any,
-        quality: Any,
-        variations: Any,
-        seed: Any,
-        random_seed: Any,
-        label: Any,
-        guidance: Any,
-        temperature: Any,
-        top_k: Any,
-        top_p: Any,
-        request: gr.Request,
-    ) -> Iterator[Updates]:
-        """Fill the painted cells, step by step on the canvas, and put up what came for decision."""
-        language = language_of(request)
+    def resample(self, asked: dict[Any, Any], request: gr.Request) -> Iterator[Updates]:
+        """Fill the painted cells, step by step on the canvas, and put up what came for decision.
+
+        `asked` has what each of the `controls`, the canvas and the session say.
+        """
+        session: Session | None = asked[self.parts.session]
         try:
-            cells = painted_cells(session, mask)
+            cells = painted_cells(session, asked[self.parts.canvas])
             assert session is not None  # or there were no cells
             studio = self._studio(session)
-            about = studio.describe()
-            priors = _priors(about, prior)
-            chosen = quality_at(quality)
-            seed = secrets.randbelow(LARGEST_RANDOM_SEED + 1) if random_seed else seed
-            settings = [
-                Settings(
-                    prior=name,
-                    mode=mode,
-                    variations=variations,
-                    seed=seed,
-                    label=label or None,
-                    guidance=guidance,
-                    temperature=temperature,
-                    top_k=top_k or None,
-                    top_p=top_p,
-                    steps=chosen.steps,
-                    particles=chosen.particles,
-                )
-                for name in priors
-            ]
-            picture, codes = session.current.picture, session.current.codes
-            # All of them before any begins: none may be refused once others have done their work.
-            jobs = [studio.resample(picture, codes, cells, one) for one in settings]
+            settings = self._settings(asked, studio.describe())
+            jobs = _jobs(studio, session, session.current.codes, cells, settings)
         except Refusal as refusal:
-            raise expected(refusal, language) from None
-
+            raise expected(refusal, language_of(request)) from None
         yield {self.parts.seed: settings[0].seed}
+        yield from self._fill(session, jobs, cells, settings, None, request)
+
+    def more_like(self, asked: dict[Any, Any], request: gr.Request) -> Iterator[Updates]:
+        """Put up new variations akin to the chosen one, which stays among them.
+
+        They have other seeds than what was up before. With all else that is asked for, a seed gives
+        the same only where the chosen one is the same: the field for seeds does not get them.
+        """
+        session: Session | None = asked[self.parts.session]
+        try:
+            if session is None or session.draft is None:
+                raise Refusal("error_no_variation")
+            draft, studio = session.draft, self._studio(session)
+            settings = [
+                replace(
+                    one,
+                    mode="vary",
+                    variations=max(FEWEST_ALIKE, one.variations),
+                    keep=asked[self.controls["likeness"]],
+                )
+                for one in self._settings(asked, studio.describe())
+            ]
+            if not asked[self.controls["random_seed"]]:
+                last = max(origin.seed for origin in draft.origins)
+                settings = [replace(one, seed=(last + 1) % (MAX_SEED + 1)) for one in settings]
+            jobs = _jobs(studio, session, draft.codes[draft.chosen], draft.cells, settings)
+        except Refusal as refusal:
+            raise expected(refusal, language_of(request)) from None
+        yield from self._fill(session, jobs, draft.cells, settings, draft, request)
+
+    def _settings(self, asked: dict[Any, Any], about: Description) -> list[Settings]:
+        """Those of each prior that is asked for. Raises `Refusal`."""
+        said = {name: asked[control] for name, control in self.controls.items()}
+        quality = quality_at(said["quality"])
+        new = said["random_seed"]
+        seed = secrets.randbelow(LARGEST_RANDOM_SEED + 1) if new else said["seed"]
+        return [
+            Settings(
+                prior=name,
+                mode=said["mode"],
+                variations=said["variations"],
+                seed=seed,
+                label=said["label"] or None,
+                guidance=said["guidance"],
+                temperature=said["temperature"],
+                top_k=said["top_k"] or None,
+                top_p=said["top_p"],
+                steps=quality.steps,
+                particles=quality.particles,
+            )
+            for name in _priors(about, said["prior"])
+        ]
+
+    def _fill(
+        self,
+        session: Session,
+        jobs: Sequence[Job],
+        cells: np.ndarray,
+        settings: Sequence[Settings],
+        parent: Draft | None,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """Run a job for each of the settings; `parent` has what the variations are akin to."""
+        language = language_of(request)
+        studio, picture = self._studio(session), session.current.picture
+        about = studio.describe()
         started = time.monotonic()
         try:
             filled, recorders = [], []
-            for name, job in zip(priors, jobs, strict=True):
+            for one, job in zip(settings, jobs, strict=True):
                 recorders.append(Recorder(picture, cells))
                 with closing(job):
                     for step in job:
                         recorders[-1].add(step)
-                        yield self._stepped(step, name, about, cells, language)
+                        yield self._stepped(step, one.prior, about, cells, language)
                 filled.append(step.codes)
             yield self.parts.told(say(language, "status_finishing"))
-            draft = _draft(studio, picture, filled, cells, settings, recorders)
+            draft = _draft(studio, picture, filled, cells, settings, recorders, parent)
         except Exception:
             raise unexpected("resample", request) from None
         seconds = time.monotonic() - started
@@ -168,7 +206,7 @@ class Filling:
             prior=prior_name(prior, language),
             step=step.step,
             steps=step.steps,
-            left=f"{np.count_nonzero(step.remaining[0]):,}",
+            left=f"{np.count_nonzero(step.remaining) // len(step.remaining):,}",
             cells=f"{np.count_nonzero(cells):,}",
         )
         canvas = CodeMap.update(
@@ -181,6 +219,17 @@ def _priors(about: Description, choice: Any) -> Sequence[Any]:
     return about.priors if choice == SIDE_BY_SIDE else [choice]
 
 
+def _jobs(
+    studio: StudioVerbs,
+    session: Session,
+    codes: np.ndarray,
+    cells: np.ndarray,
+    settings: Sequence[Settings],
+) -> list[Job]:
+    """All of them before any begins: none may be refused once others have done their work."""
+    return [studio.resample(session.current.picture, codes, cells, one) for one in settings]
+
+
 def _draft(
     studio: StudioVerbs,
     picture: np.ndarray,
@@ -188,38 +237,54 @@ def _draft(
     cells: np.ndarray,
     settings: Sequence[Settings],
     recorders: Sequence[Recorder],
+    parent: Draft | None,
 ) -> Draft:
-    """`filled` has the maps `(V, h, w)` of each prior; those of one seed come side by side."""
+    """`filled` has the maps `(V, h, w)` of each prior; those of one seed come side by side.
+
+    The variation that they are akin to comes first, or whoever likes none of them had lost it.
+    """
     codes = np.stack(filled, axis=1).reshape(-1, *cells.shape)
-    pictures = studio.render(picture, codes, cells)
-    bits: Sequence[float | None] = [None] * len(codes)
-    if studio.describe().judge is not None:
-        bits = studio.judge(codes, cells, settings[0].label).tolist()
-    found = iter(bits)
     origins = [
-        Origin(one.prior, seed, next(found), recorder.recording(i))
+        Origin(
+            one.prior,
+            seed,
+            recording=recorder.recording(i),
+            akin=None if parent is None else parent.origins[parent.chosen].seed,
+        )
         for i, seed in enumerate(settings[0].seeds)
         for one, recorder in zip(settings, recorders, strict=True)
     ]
-    return Draft(pictures, codes, cells, tuple(origins))
+    if parent is not None:
+        codes = np.concatenate([parent.codes[parent.chosen][None], codes])
+        origins.insert(0, parent.origins[parent.chosen])
+    if studio.describe().judge is not None:
+        bits = studio.judge(codes, cells, settings[0].label).tolist()
+        origins = [replace(origin, bits=found) for origin, found in zip(origins, bits, strict=True)]
+    pictures = studio.render(picture, codes, cells)
+    return Draft(pictures, codes, cells, tuple(origins), chosen=0 if parent is None else 1)
 
 
 def _done(draft: Draft, about: Description, language: str, seconds: float) -> str:
-    seeds = [origin.seed for origin in draft.origins]
-    several = len({origin.prior for origin in draft.origins}) > 1
+    new = draft.origins[draft.chosen :]  # without what they are akin to
+    seeds = [origin.seed for origin in new]
     key = "status_done_many" if len(seeds) > 1 else "status_done"
+    if len({origin.prior for origin in new}) > 1:
+        key = "status_done_side_by_side"
+    if new[0].akin is not None:
+        key = "status_done_alike"
     text = say(
         language,
-        "status_done_side_by_side" if several else key,
+        key,
         cells=f"{np.count_nonzero(draft.cells):,}",
         variations=len(seeds),
         seconds=f"{seconds:.1f}",
         seed=seeds[0],
         first=seeds[0],
         last=seeds[-1],
+        akin=new[0].akin,
     )
     if about.judge is None:
         return text
-    judge, bits = prior_name(about.judge, language), draft.origins[0].bits
+    judge, bits = prior_name(about.judge, language), new[0].bits
     key = "status_judged_many" if len(seeds) > 1 else "status_judged"
     return f"{text} {say(language, key, judge=judge, bits=f'{bits:,.0f}')}"

@@ -42,13 +42,16 @@ def _spilled(picture: np.ndarray) -> np.ndarray:
 class Origin:
     """Which prior made a variation, from which seed, and its bits under the judge if there is one.
 
-    Judge and bits: see `demo.jobs.StudioVerbs.judge`. `recording` is how it came about.
+    Judge and bits: see `demo.jobs.StudioVerbs.judge`. `recording` is how it came about. `akin` is
+    the seed of the variation that it has a share of its codes from: without that one its own seed
+    would not give it again.
     """
 
     prior: str
     seed: int
     bits: float | None = None
     recording: Recording | None = None
+    akin: int | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
     "top_k": 0,
     "top_p": 1.0,
+    "likeness": 0.5,
 }
 
 
@@ -50,7 +51,16 @@ def mask_of(session: Session) -> dict[str, Any]:
     return pack_mask(cells)
 
 
+def filling_of(parts: EditParts) -> Filling:
+    """Its controls are their own names, too."""
+    return Filling(parts, {name: name for name in DEFAULTS})
+
+
 def run(filling: Filling, session: Session | None, mask: object, **changes: Any) -> list[Any]:
-    settings = {**DEFAULTS, **changes}
-    inputs: list[Any] = [session, mask, *settings.values(), ENGLISH]
-    return list(filling.resample(*inputs))
+    asked = {"session": session, "canvas": mask, **DEFAULTS, **changes}
+    return list(filling.resample(asked, ENGLISH))
+
+
+def more_like(filling: Filling, session: Session | None, **changes: Any) -> list[Any]:
+    asked = {"session": session, "canvas": None, **DEFAULTS, **changes}
+    return list(filling.more_like(asked, ENGLISH))

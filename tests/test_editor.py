@@ -18,7 +18,7 @@ from demo.history import NOBODY
 from demo.session import Made, Session
 from demo.text import CATALOGUES
 from demo.toasts import guarded
-from tests.edit_tab import ENGLISH, KOREAN, mask_of, run, tab_of
+from tests.edit_tab import ENGLISH, KOREAN, filling_of, mask_of, run, tab_of
 from tests.fake_studio import CHECKPOINT, FakeStudio
 
 
@@ -34,7 +34,7 @@ def editor(studio: FakeStudio) -> Editor:
 
 @pytest.fixture
 def filling(studio: FakeStudio) -> Filling:
-    return Filling(tab_of(studio))
+    return filling_of(tab_of(studio))
 
 
 @pytest.fixture
@@ -332,7 +332,7 @@ def test_another_checkpoint_writes_the_same_picture_in_its_codes_as_one_more_ste
     small = FakeStudio()
     large = FakeStudio(priors=(), name="large", checkpoint="ba9876543210", stride=8)
     tab = tab_of(small, large)
-    editor, filling = Editor(tab), Filling(tab)
+    editor, filling = Editor(tab), filling_of(tab)
     upload = Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 60, 3), np.uint8))
     opened = editor.open(upload, None, "fake", ENGLISH)["session"]
     painted = stroke(editor, opened, 77, mask_of(opened))["session"]

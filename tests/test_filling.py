@@ -18,7 +18,7 @@ from demo.filling import SIDE_BY_SIDE, Filling
 from demo.jobs import BALANCED, QUALITIES, Quality, Settings
 from demo.session import Session
 from demo.text import CATALOGUES
-from tests.edit_tab import ENGLISH, KOREAN, mask_of, run, tab_of
+from tests.edit_tab import ENGLISH, KOREAN, filling_of, mask_of, more_like, run, tab_of
 from tests.fake_studio import FakeStudio
 
 
@@ -29,7 +29,7 @@ def studio() -> FakeStudio:
 
 @pytest.fixture
 def filling(studio: FakeStudio) -> Filling:
-    return Filling(tab_of(studio))
+    return filling_of(tab_of(studio))
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_side_by_side_every_prior_fills_the_same_hole_from_the_same_seeds(
 def test_with_one_prior_there_are_seeds_to_choose_by_and_nobody_to_judge(
     session: Session,
 ) -> None:
-    *_, last = run(Filling(tab_of(FakeStudio(("masked",)))), session, mask_of(session))
+    *_, last = run(filling_of(tab_of(FakeStudio(("masked",)))), session, mask_of(session))
     assert [words for _, words in last["gallery"]["value"]] == ["seed 5", "seed 6"]
     assert "bits" not in last["status"]
 
@@ -181,3 +181,104 @@ def test_a_failure_leaves_the_session_and_tells_nothing_of_itself(
     assert "secret" in caplog.text
     back = filling.stopped(session, ENGLISH)
     assert back["session"] is session and back["resample"]["interactive"]
+
+
+def test_more_like_one_keeps_a_share_of_its_codes_and_itself_to_choose_from(
+    filling: Filling, session: Session
+) -> None:
+    waiting = run(filling, session, mask_of(session))[-1]["session"].choose(1)
+    parent = waiting.draft
+    updates = more_like(filling, waiting, likeness=0.75)
+    # The seed alone would not give them again: the field for it is left as it is.
+    assert all("seed" not in update and "session" not in update for update in updates[:-1])
+    draft = updates[-1]["session"].draft
+    assert [(o.seed, o.akin) for o in draft.origins] == [
+        (6, None),
+        *((seed, 6) for seed in (7, 8, 9, 10)),  # after those there were
+    ]
+    assert draft.chosen == 1 and updates[-1]["decision"]["visible"]
+    np.testing.assert_array_equal(draft.codes[0], parent.codes[1])
+    np.testing.assert_array_equal(draft.pictures[0], parent.pictures[1])
+    equal = draft.codes[1:] == parent.codes[1]
+    assert equal[:, ~draft.cells].all()
+    assert (equal[:, draft.cells].sum(1) >= 9).all()  # of twelve
+    assert not equal.all((1, 2)).any()
+    captions = [words for _, words in updates[-1]["gallery"]["value"]]
+    bits = [f"{origin.bits:,.0f} bits" for origin in draft.origins]
+    assert (
+        captions[0] == f"seed 6 · {bits[0]}" and captions[1] == f"seed 7 · like seed 6 · {bits[1]}"
+    )
+    assert updates[-1]["status"].startswith("4 variations like seed 6 in ")
+    kept = updates[-1]["session"].keep()
+    assert filling.stopped(kept, ENGLISH)["strip"]["steps"][-1]["name"] == (
+        "Masked transformer, seed 7, like seed 6"
+    )
+    # And once more, of one of those.
+    again = more_like(filling, updates[-1]["session"].choose(3), variations=6)[-1]["session"].draft
+    assert [(o.seed, o.akin) for o in again.origins[:2]] == [(9, 6), (11, 9)]
+    assert len(again.origins) == 7
+
+
+@pytest.mark.parametrize("likeness", [0.1, 0.9])
+def test_the_more_likeness_the_more_codes_stay(
+    filling: Filling, session: Session, likeness: float
+) -> None:
+    waiting = run(filling, session, pack_mask(np.ones((8, 16), bool)))[-1]["session"]
+    draft = more_like(filling, waiting, likeness=likeness, variations=8)[-1]["session"].draft
+    equal = (draft.codes[1:] == draft.codes[0]).mean((1, 2))
+    assert (np.abs(equal - likeness) < 0.05).all()
+
+
+def test_more_like_one_under_every_prior_from_new_seeds(
+    filling: Filling, session: Session, studio: FakeStudio
+) -> None:
+    waiting = run(filling, session, mask_of(session), mode="remove")[-1]["session"]
+    updates = more_like(filling, waiting, prior=SIDE_BY_SIDE, random_seed=True, mode="remove")
+    draft = updates[-1]["session"].draft
+    assert [o.prior for o in draft.origins] == ["masked", *["masked", "pixelcnn"] * 4]
+    seeds = [origin.seed for origin in draft.origins[1:]]
+    assert seeds[0] == seeds[1] == seeds[2] - 1
+    assert studio.settings is not None and studio.settings.seed == seeds[0]
+    assert studio.settings.mode == "vary"  # what was removed is not there to be blanked again
+    for i, origin in enumerate(draft.origins):  # all of them under the judge as it is now
+        expected = studio.bits(draft.codes[i], "pixelcnn", None)[draft.cells].sum()
+        assert origin.bits == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"likeness": 1.0}, "keep must be a number from 0 to 0.95, not 1.0"),
+        ({"likeness": "much"}, "keep must be a number"),
+        ({"variations": "many"}, "variations must be a whole number"),
+        ({"prior": "oracle"}, "prior 'oracle' is not known"),
+    ],
+)
+def test_wrong_settings_for_more_like_one_are_refused_before_anything_changes(
+    filling: Filling, session: Session, changes: dict[str, Any], message: str
+) -> None:
+    waiting = run(filling, session, mask_of(session))[-1]["session"]
+    with pytest.raises(gr.Error) as refused:
+        more_like(filling, waiting, **changes)
+    assert message in str(refused.value)
+
+
+def test_without_a_variation_there_is_nothing_to_make_more_like(
+    filling: Filling, session: Session
+) -> None:
+    for nothing in (None, session):
+        with pytest.raises(gr.Error, match="There is no variation to make more like"):
+            more_like(filling, nothing)
+
+
+def test_a_failure_of_more_like_one_keeps_the_variations_there_were(
+    filling: Filling, session: Session, studio: FakeStudio
+) -> None:
+    waiting = run(filling, session, mask_of(session))[-1]["session"].choose(1).compare(0)
+    studio.fail_at_step = 2
+    with pytest.raises(gr.Error, match="Nothing of yours was lost"):
+        more_like(filling, waiting)
+    back = filling.stopped(waiting, ENGLISH)
+    assert back["session"] is waiting and back["decision"]["visible"]
+    assert back["gallery"]["selected_index"] == 1 and back["strip"]["reference"] == 0
+    assert "value" not in back["canvas"]  # the painted region stays as it is

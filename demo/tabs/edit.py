@@ -95,8 +95,11 @@ def build(
                         _("stop"), variant="stop", interactive=False, min_width=90, elem_id="stop"
                     )
                 with gr.Row(visible=False, elem_classes="actions") as decision:
-                    keep = gr.Button(_("keep"), variant="primary", min_width=90, elem_id="keep")
-                    discard = gr.Button(_("discard"), min_width=90, elem_id="discard")
+                    keep = gr.Button(
+                        _("keep"), variant="primary", scale=2, min_width=80, elem_id="keep"
+                    )
+                    discard = gr.Button(_("discard"), scale=2, min_width=80, elem_id="discard")
+                    alike = gr.Button(_("more_like"), scale=3, min_width=130, elem_id="more-like")
             status = gr.HTML(_("status_start"), html_template=STATUS_TEMPLATE, elem_id="status")
             with gr.Column(visible=False, elem_id="result") as result:
                 gallery = gr.Gallery(
@@ -124,7 +127,9 @@ def build(
     )  # fmt: skip
     kept = gr.State(None, time_to_live=session.time_to_live)
     surprise = Surprise(shelf, canvas, kept)
-    switched = _wire(Editor(parts), Filling(parts), surprise, picture, sent, inputs, keep, discard)
+    switched = _wire(
+        Editor(parts), Filling(parts, inputs), surprise, picture, sent, (keep, discard, alike)
+    )
     return picture, switched
 
 
@@ -134,11 +139,10 @@ def _wire(
     surprise: Surprise,
     picture: PictureInput,
     sent: gr.State,
-    inputs: dict[str, gr.components.Component],
-    keep: gr.Button,
-    discard: gr.Button,
+    decisions: tuple[gr.Button, gr.Button, gr.Button],
 ) -> gr.events.Dependency:
-    parts = editor.parts
+    parts, inputs = editor.parts, filling.controls
+    keep, discard, alike = decisions
     everything = [
         parts.model, parts.session, parts.canvas, parts.strip, parts.status, parts.seed,
         parts.resample, parts.stop, parts.result, parts.decision, parts.gallery, parts.slider,
@@ -169,6 +173,13 @@ def _wire(
         **quiet,
     )
 
+    asked: dict[str, Any] = {
+        "inputs": {parts.session, parts.canvas, *inputs.values()},
+        "outputs": everything,
+        "concurrency_id": "resample",
+        "concurrency_limit": 1,
+        **quiet,
+    }
     # Others may be at work: until its turn comes, a job can be seen to wait, and be stopped.
     job = parts.resample.click(
         filling.wait,
@@ -179,18 +190,22 @@ def _wire(
         concurrency_limit=None,
         cancels=looking,  # there will soon be other codes
         **quiet,
-    ).success(
-        filling.resample,
-        [parts.session, parts.canvas, *inputs.values()],
+    ).success(filling.resample, **asked)
+    more = alike.click(
+        filling.wait,
+        [parts.session, parts.canvas],
         everything,
-        concurrency_id="resample",
-        concurrency_limit=1,
+        trigger_mode="once",
+        concurrency_limit=None,
+        cancels=looking,
         **quiet,
-    )
-    job.failure(filling.stopped, parts.session, everything, **at_once)
+    ).success(filling.more_like, **asked)
+    jobs = [job, more]
+    for one in jobs:
+        one.failure(filling.stopped, parts.session, everything, **at_once)
     # The session is read and written by one action at a time: whatever replaces it first ends the
     # job. In a step of its own, because an event that has a function cancels only after it.
-    end: dict[str, Any] = {"fn": None, "cancels": job, **at_once}
+    end: dict[str, Any] = {"fn": None, "cancels": jobs, **at_once}
     parts.stop.click(**end).then(filling.stopped, parts.session, everything, **at_once)
     picture.change(**end).then(
         guarded(editor.open),
@@ -230,7 +245,7 @@ def _wire(
         trigger_mode="multiple",  # a stroke may begin before the last one is answered,
         concurrency_id="brush",
         concurrency_limit=1,  # and each is painted on what the last one left
-        cancels=job,
+        cancels=jobs,
         **quiet,
     )
     parts.download.click(

@@ -17,7 +17,7 @@ NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
 
 
 def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HTML]:
-    """The controls in the order of `Editor.resample`'s parameters, and the note on quality."""
+    """The controls of `demo.filling` by their names, and the note on quality."""
     with gr.Group():
         mode = gr.Radio(
             [(_("mode_vary"), "vary"), (_("mode_remove"), "remove")],
@@ -116,6 +116,15 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
             visible=bool(about.labels),
             elem_id="guidance",
         )
+        likeness = gr.Slider(
+            0.1,
+            0.9,
+            value=0.3,
+            step=0.1,
+            label=_("likeness_label"),
+            info=_("likeness_info"),
+            elem_id="likeness",
+        )
     inputs = {
         "prior": prior,
         "mode": mode,
@@ -128,6 +137,7 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
         "temperature": temperature,
         "top_k": top_k,
         "top_p": top_p,
+        "likeness": likeness,
     }
     return inputs, note
 
