@@ -1,14 +1,18 @@
 """Gradio's Blocks, fit for the public: a guard before it, a sweeper behind, files that are its own.
 
-`Guard` looks at requests, `Sweeper` at the disk. What only Gradio can tell is here: which files are
-in use, and which values of a request name files.
+`Guard` looks at requests, `Sweeper` at the disk, `Visitors` at the memory. What only Gradio can
+tell is here: which files are in use, and which values of a request name files.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,9 @@ from demo.picture_input import uploaded_file
 from demo.sweeper import Sweeper
 from demo.text import LANGUAGES
 from demo.toasts import expected
+from demo.visitors import Visitors
+
+log = logging.getLogger(__name__)
 
 OWN_FILE = re.compile(rf"https?://[^?#]*?/gradio_api{FILES}([^?#]+)")
 
@@ -32,6 +39,7 @@ class Blocks(gr.Blocks):
     """Takes the options of `gr.Blocks`."""
 
     sweeper: Sweeper | None = None
+    visitors: Visitors
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """`gr.Blocks.launch`, guarded.
@@ -40,14 +48,16 @@ class Blocks(gr.Blocks):
         Gradio takes otherwise may have the files of other apps, too.
         """
         self.close_sweeper()
+        self.visitors = Visitors()
         if os.environ.get("GRADIO_TEMP_DIR"):
             self.sweeper = Sweeper(Path(get_upload_folder()), self.files_in_use)
             self.sweeper.start()
         app_kwargs = dict(options.pop("app_kwargs", None) or {})  # Gradio adds to it
         app_kwargs["middleware"] = [
-            Middleware(Guard, store=self.sweeper),
+            Middleware(Guard, store=self.sweeper, register=self.visitors),
             *app_kwargs.get("middleware", ()),
         ]
+        app_kwargs["lifespan"] = self._forgetting
         return super().launch(*args, **options, app_kwargs=app_kwargs)
 
     def close(self, *args: Any, **options: Any) -> None:
@@ -57,6 +67,29 @@ class Blocks(gr.Blocks):
     def close_sweeper(self) -> None:
         if self.sweeper is not None:
             self.sweeper.stop()
+
+    @asynccontextmanager
+    async def _forgetting(self, _: Any) -> AsyncIterator[None]:
+        """While the app runs, it forgets those who have left. Not in a thread: Gradio has none."""
+
+        async def every_minute() -> None:
+            while True:
+                await asyncio.sleep(60)
+                try:
+                    self.forget()
+                except Exception:
+                    log.exception("forgetting failed")
+
+        task = asyncio.create_task(every_minute())
+        yield
+        task.cancel()
+
+    def forget(self, now: datetime | None = None) -> None:
+        """Once, as if it were `now`."""
+        pending = self._queue.pending_event_ids_session
+        for visitor in self.visitors.forget(self.state_holder, now):
+            if not pending.get(visitor, True):
+                del pending[visitor]
 
     def files_in_use(self) -> set[Path]:
         """Those that come with the page, and those of jobs that wait or run."""

@@ -34,6 +34,7 @@ ROUTES = {
 }
 ROUTE_FOLDERS = ("/heartbeat/", "/run/", "/call/")
 UPLOAD = f"{API}/upload"
+HEARTBEAT = f"{API}/heartbeat/"
 FILES = "/file="
 MCP = "/mcp"
 
@@ -85,18 +86,31 @@ class Store(Protocol):
     def arrived(self, size: int) -> None: ...
 
 
+class Register(Protocol):
+    """Who has the page open; `demo.visitors.Visitors` is the real one."""
+
+    def enter(self, visitor: str) -> None: ...
+
+    def leave(self, visitor: str) -> None: ...
+
+
 class Guard:
-    """The middleware. `store` refuses uploads that it has no room for."""
+    """The middleware. `store` refuses uploads that it has no room for.
+
+    `register` is told of every connection that an open page keeps.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         limits: Limits = Limits(),
         store: Store | None = None,
+        register: Register | None = None,
     ) -> None:
         self.app = app
         self.limits = limits
         self.store = store
+        self.register = register
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -108,6 +122,13 @@ class Guard:
         fault = self._fault(scope, path, most)
         if fault is not None:
             await _refuse(fault, scope, send)
+        elif self.register and path.startswith(HEARTBEAT):
+            visitor = path.removeprefix(HEARTBEAT)
+            self.register.enter(visitor)
+            try:
+                await self._pass(scope, receive, send, path, most)
+            finally:
+                self.register.leave(visitor)
         elif path != UPLOAD or self.store is None:
             await self._pass(scope, receive, send, path, most)
         else:
