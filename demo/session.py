@@ -6,6 +6,7 @@ half-way has therefore nothing to clean up, and nothing the visitor made is lost
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 from dataclasses import dataclass, replace
@@ -29,9 +30,12 @@ def _frozen(array: np.ndarray, dtype: type) -> np.ndarray:
 def _spilled(picture: np.ndarray) -> np.ndarray:
     """The array on disk: an upload may have 36 megapixels, and visitors stay for hours.
 
-    The file has no name, so it goes when the array does.
+    The file has no name, so it goes when the array does. Raises OSError where the disk is full.
     """
     with tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):
+            # A full disk is an error here; once the array is written to, it would end the process.
+            os.posix_fallocate(file.fileno(), 0, picture.nbytes)
         array = np.memmap(file, dtype=np.uint8, mode="w+", shape=picture.shape)
     array[:] = picture
     array.setflags(write=False)

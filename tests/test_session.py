@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 from pathlib import Path
 
 import numpy as np
@@ -275,3 +277,18 @@ def test_an_upload_leaves_no_open_file_behind() -> None:
     del session
     gc.collect()
     assert maps() == before
+
+
+def test_a_full_disk_is_an_error_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Writing to a mapped file for which there is no room would end the process (SIGBUS)."""
+
+    def full(descriptor: int, offset: int, size: int) -> None:
+        assert (offset, size) == (0, 8 * 8 * 3)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(OSError, match="No space"):
+        Session.of(picture, Snapshot.untouched(picture, np.zeros((2, 2), int), "fake"))

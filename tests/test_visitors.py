@@ -101,7 +101,12 @@ def test_an_app_forgets_programs_and_remembers_pages(
 
     built: list[Blocks] = []
     build = page.build
-    monkeypatch.setattr(page, "build", lambda *a: built.append(build(*a)) or built[-1])
+
+    def keeping(*args: Any) -> Blocks:
+        built.append(build(*args))
+        return built[-1]
+
+    monkeypatch.setattr(page, "build", keeping)
     with running_app(FakeStudio(), tmp_path) as url, httpx.Client(base_url=url) as http:
         demo = built[0]
         for _ in range(3):
