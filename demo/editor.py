@@ -17,7 +17,7 @@ import numpy as np
 from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
-from demo.codemap import CodeMap, CodeMapError, read_codes, read_mask
+from demo.codemap import CodeMap, CodeMapError, Patches, read_codes, read_mask
 from demo.edit_view import EditParts, caption
 from demo.history import NOBODY
 from demo.jobs import Description, Refusal
@@ -168,6 +168,14 @@ class Editor:
             total=session.history[-1].number,
         )
         return {**updates, **self.parts.told(text)}
+
+    def patches(self, session: Session | None) -> Updates:
+        """What the codes decode to one by one: the code brush paints with it before the decoder."""
+        if session is None:
+            return {}
+        studio = self.shelf.get(session.current.model)
+        patches = Patches(studio.describe().checkpoint, studio.code_book().patches)
+        return {self.parts.canvas: CodeMap.update(patches=patches)}
 
     def undo(self, session: Session | None, request: gr.Request) -> Updates:
         if session is None or not session.can_undo:

@@ -31,7 +31,7 @@ document.addEventListener("paste", (event) => {
 
 // A file dropped beside the picture would make the browser leave the page for it, and lose what was made.
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-const onPicture = (event) => event.target instanceof Element && event.target.closest("#picture");
+const onPicture = (event) => event.target instanceof Element && event.target.closest("#picture, #second-picture");
 document.addEventListener("dragover", (event) => {
   if (carriesFiles(event) && !onPicture(event)) event.preventDefault();
 });

@@ -36,6 +36,11 @@ COLOUR_OF_CORNER = f"""async canvas => {{
     {DRAWN}
     return [...canvas.getContext("2d").getImageData(9, 9, 1, 1).data].slice(0, 3);
 }}"""
+COLOUR_AT = f"""async (canvas, [across, down]) => {{
+    {DRAWN}
+    const [x, y] = [across * canvas.width, down * canvas.height].map(Math.floor);
+    return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+}}"""
 
 
 class MapPage:
@@ -89,6 +94,13 @@ class MapPage:
         expect(self.page.locator("#map .codemap-cell")).not_to_be_visible()
         alphas = self.overlay.evaluate(ALPHA_OF_CELLS, [self.rows, self.cols])
         return np.array(alphas) > 40
+
+    def colour(self, point: Point) -> list[int]:
+        """What is above the picture at a place: red, green, blue."""
+        row, col = point
+        at = [col / self.cols, row / self.rows]
+        found: list[int] = self.overlay.evaluate(COLOUR_AT, at)
+        return found
 
     def sent(self) -> np.ndarray:
         """bool (rows, cols): what Python gets."""

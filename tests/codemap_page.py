@@ -11,11 +11,13 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.codemap import TEXT_KEYS, CodeMap, Heat, pack_mask, read_mask
+from demo.codemap import TEXT_KEYS, CodeMap, Heat, Patches, pack_mask, read_mask
 
 ROWS, COLS = 24, 32  # not square, so that a swap of the two shows
 CODES = (np.arange(ROWS * COLS) * 7 % 300).reshape(ROWS, COLS)
 PALETTE = np.random.default_rng(0).integers(0, 256, (300, 3), dtype=np.uint8)
+PATCHES = np.random.default_rng(2).integers(0, 256, (300, 4, 4, 3), dtype=np.uint8)
+PATCHES[:, :, :2], PATCHES[:, :, 2:] = PATCHES[:, :1, :1], PATCHES[:, :1, 3:]  # two halves each
 OTHER_MASK = np.arange(ROWS * COLS).reshape(ROWS, COLS) % 5 == 0
 PICTURE_COLOUR = (90, 120, 150)
 BITS = np.random.default_rng(1).uniform(0, 15, (ROWS, COLS)).round(3)
@@ -102,6 +104,7 @@ def build() -> gr.Blocks:
 
         codemap.pick(note_pick, None, picked)
         codemap.ask(lambda n: n + 1, asks, asks, trigger_mode="multiple")
+        codemap.dip(lambda: CodeMap.update(patches=Patches("", PATCHES)), None, codemap)
 
         changes = {
             "new-image": {"image": plain((20, 160, 60)), "codes": CODES[::-1]},

@@ -206,6 +206,74 @@ def test_by_keyboard_alone(
     expect(canvas.status).to_have_text("Undone. You are at edit 0 of 1.")
 
 
+@pytest.fixture(scope="module")
+def second(studio: FakeStudio, codes: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("upload") / "second.png"
+    Image.fromarray(studio.decode(511 - codes)).save(path)
+    return path
+
+
+def test_transplant(
+    open_page: OpenPage,
+    url: str,
+    upload: Path,
+    second: Path,
+    studio: FakeStudio,
+    codes: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    page = open_page(url)
+    canvas = Canvas(page).open(upload)
+    donor = Canvas(page, "second-canvas")
+    expect(donor.stage).to_be_hidden()
+    page.get_by_role("button", name="From another picture").click()
+    page.locator("#second-picture input[type=file]").first.set_input_files(second)
+    expect(donor.stage).to_be_visible()
+    # It can be copied from, no more.
+    expect(page.locator("#second-canvas [data-tool=code]")).to_be_hidden()
+    expect(page.locator("#second-canvas [data-tool=paste]")).to_be_disabled()
+    donor.select((5, 6), (7, 9))
+    donor.act("copy")
+    expect(donor.note).to_have_text("12 codes copied. Paste takes you to the picture above.")
+    donor.tool("paste")
+    expect(canvas.stage).to_be_focused()
+    expect(canvas.note).to_have_text("Click where the 12 codes should go. Esc ends it.")
+    page.mouse.click(*canvas.at(2, 20))
+    expect(canvas.status).to_have_text("12 codes pasted: edit 1 of 1.")
+    expected = codes.copy()
+    expected[1:4, 19:23] = 511 - codes[5:8, 6:10]
+    canvas.expect_codes(studio, expected, tmp_path / "transplanted.png")
+
+    # The keys reach the map that has the focus, whichever the pointer is over.
+    donor.stage.focus()
+    page.mouse.move(*canvas.at(8, 8))
+    page.keyboard.press("e")
+    expect(page.locator("#second-canvas [data-tool=eraser]")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(page.locator("#canvas [data-tool=paste]")).to_have_attribute("aria-pressed", "true")
+
+    # Taking the second picture away leaves the first, and what was copied.
+    page.locator("#second-picture").get_by_label("Remove Image").click()
+    expect(donor.stage).to_be_hidden()
+    page.mouse.click(*canvas.at(12, 4))
+    expect(canvas.status).to_have_text("12 codes pasted: edit 2 of 2.")
+
+
+def test_a_second_picture_that_cannot_be_read_is_refused_and_costs_nothing(
+    open_page: OpenPage, url: str, upload: Path, tmp_path: Path
+) -> None:
+    page = open_page(url)
+    canvas = Canvas(page).open(upload)
+    page.get_by_role("button", name="From another picture").click()
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    page.locator("#second-picture input[type=file]").first.set_input_files(tmp_path / "broken.png")
+    expect(page.get_by_test_id("toast-body")).to_be_visible()
+    expect(page.locator("#second-canvas .codemap-empty")).to_be_visible()
+    canvas.select((2, 3), (4, 7))
+    expect(page.locator("#canvas .codemap-count")).to_have_text("15 of 384 codes painted")
+
+
 def test_with_a_finger_in_korean(
     open_page: OpenPage,
     url: str,

@@ -21,6 +21,7 @@ from demo.codemap import (
     CodeMap,
     CodeMapError,
     Heat,
+    Patches,
     data_url,
     pack_mask,
     read_codes,
@@ -231,6 +232,30 @@ def test_heat_that_does_not_fit_is_refused(heat: Heat, message: str) -> None:
         CodeMap.update(heat=heat)
 
 
+@given(st.integers(1, 40), st.integers(1, 8))
+def test_patches_travel_edge_to_edge_without_loss(number: int, side: int) -> None:
+    pictures = np.random.default_rng(number).integers(0, 256, (number, side, side, 3), np.uint8)
+    packed = json.loads(json.dumps(CodeMap.update(patches=Patches("who", pictures))["patches"]))
+    assert packed["checkpoint"] == "who"
+    head, _, body = packed["sheet"].partition(",")
+    assert head == "data:image/png;base64"
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(body))))
+    columns = packed["columns"]
+    assert sheet.shape[1] == columns * side and columns >= sheet.shape[0] // side
+    for code, picture in enumerate(pictures):
+        top, left = code // columns * side, code % columns * side
+        np.testing.assert_array_equal(sheet[top : top + side, left : left + side], picture)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 4, 3, 3), (2, 4, 4, 4)])
+def test_patches_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CodeMapError, match=r"\(K, s, s, 3\), not uint8"):
+        CodeMap.update(patches=Patches("who", np.zeros(shape, np.uint8)))
+    floats: Any = np.zeros((2, 4, 4, 3))
+    with pytest.raises(CodeMapError, match="not float64"):
+        CodeMap.update(patches=Patches("who", floats))
+
+
 def test_a_full_map_stays_small() -> None:
     codes = np.full((128, 128), 65535)
     changes = CodeMap.update(codes=codes, remaining=np.ones((128, 128), bool))
@@ -271,7 +296,7 @@ def test_properties_are_not_taken_for_events() -> None:
     component = CodeMap(text=TEXT, render=False)
     assert not hasattr(component, "codes") and not hasattr(component, "rows")
     strokes = {"stroke", "undo_stroke", "redo_stroke"}
-    assert {"input", "change", "pick", "ask"} | strokes == set(component.EVENTS)
+    assert {"input", "change", "pick", "ask", "dip"} | strokes == set(component.EVENTS)
 
 
 def test_component_survives_the_copy_that_gradio_makes_at_each_update() -> None:

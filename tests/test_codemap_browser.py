@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import codemap_page
-from tests.codemap_page import CODES, COLS, OTHER_MASK, ROWS
+from tests.codemap_page import CODES, COLS, OTHER_MASK, PALETTE, PATCHES, ROWS
 
 pytest.importorskip("playwright")
 from playwright.sync_api import expect
@@ -263,6 +263,22 @@ def test_a_stroke_with_a_code_shows_until_it_is_answered_and_leaves_the_region(
     code_map.server("answer-strokes")
     code_map.page.wait_for_timeout(300)
     np.testing.assert_array_equal(code_map.drawn(), nothing())
+
+
+def test_a_stroke_with_a_code_is_shown_as_what_it_decodes_to(code_map: MapPage) -> None:
+    code_map.tool("code")  # asks for the patches
+    code_map.page.locator("#map .codemap-code input").fill("7")
+    code_map.page.mouse.move(*code_map.at((10.5, 10.5)))
+    code_map.page.mouse.down()
+    code_map.page.mouse.move(*code_map.at((10.5, 14.5)))
+    left, right = PATCHES[7, 0, 0].tolist(), PATCHES[7, 0, 3].tolist()
+    for _ in range(100):  # until they have come
+        shown = [code_map.colour((10.5, 12 + part)) for part in (0.25, 0.75)]
+        if shown != [PALETTE[7].tolist()] * 2:
+            break
+    assert np.abs(np.subtract(shown, [left, right])).max() <= 2
+    code_map.keys("Escape")
+    code_map.page.mouse.up()
 
 
 def test_region_stays_while_the_picture_changes(code_map: MapPage) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from demo import codemap, explorer, history, shortcuts
 from demo.jobs import QUALITIES
+from demo.tabs import transplant
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq.recipes import get_recipe
 
@@ -22,6 +23,7 @@ CLASSES = (
 )
 # Keys that the code puts together from a name it has at hand.
 COMPOSED = {
+    "transplant_": {f"transplant_{name}" for name in transplant.OTHER_WORDS},
     "prior_": {"prior_masked", "prior_pixelcnn"},
     "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
     "step_": {

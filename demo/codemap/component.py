@@ -16,6 +16,7 @@ from demo import shortcuts
 from demo.codemap.packing import (
     CodeMapError,
     Heat,
+    Patches,
     check_grid,
     data_url,
     pack_bits,
@@ -23,6 +24,7 @@ from demo.codemap.packing import (
     pack_heat,
     pack_mask,
     pack_palette,
+    pack_patches,
 )
 from demo.text import words_of
 
@@ -75,7 +77,8 @@ class CodeMap(gr.HTML):
     Events: ``input`` after each stroke or other change by the visitor; ``change`` also after one by
     the server; ``pick`` when a code is inspected, with ``row``, ``col`` and ``code`` (or None) in
     its `gr.EventData`; ``ask`` when the visitor looks at the view "surprise" and `heat` has not, or
-    not all of, the bits of these codes under this `judge`; ``stroke`` where cells are to get other
+    not all of, the bits of these codes under this `judge`; ``dip`` when the code brush is taken up
+    and there are no `patches` of this `checkpoint`; ``stroke`` where cells are to get other
     codes, answered with `answered`; ``undo_stroke`` and ``redo_stroke`` where that is to be taken
     back or done again. In the `gr.EventData` of a stroke, all from a stranger: its ``number`` from
     1, the ``cells`` as a value, their ``codes`` (`read_codes`), and the ``checkpoint`` of these.
@@ -92,6 +95,7 @@ class CodeMap(gr.HTML):
         EventListener("undo_stroke", doc="What a stroke did is to be undone."),
         EventListener("redo_stroke", doc="What a stroke did is to be done again."),
         EventListener("ask", doc="The bits of the codes on show are wanted."),
+        EventListener("dip", doc="What the codes decode to is wanted, to paint with."),
     ]
 
     def __init__(
@@ -105,6 +109,7 @@ class CodeMap(gr.HTML):
         image: PictureLike | None = None,
         remaining: NDArray[np.bool_] | str | None = None,
         palette: NDArray[np.uint8] | str | None = None,
+        patches: Patches | dict[str, Any] | str | None = None,
         heat: Heat | dict[str, Any] | str | None = None,
         heat_palette: NDArray[np.uint8] | str | None = None,
         judge: str = "",
@@ -128,6 +133,8 @@ class CodeMap(gr.HTML):
                 codes the component says that there is no picture yet.
             remaining: bool (rows, cols), the codes that a running job has still to fill.
             palette: uint8 (K, 3), the colour of each code (`demo.drawing.code_palette`).
+            patches: what strokes of the code brush look like until they are answered; without them,
+                like the colours of the palette.
             heat: how much each code surprises; None also takes the visitor out of that view.
             heat_palette: uint8 (K, 3), the colours from no surprise to the most. Without it there
                 is no such view.
@@ -167,6 +174,7 @@ class CodeMap(gr.HTML):
                 image=image,
                 remaining=remaining,
                 palette=palette,
+                patches=patches,
                 heat=heat,
                 heat_palette=heat_palette,
                 view=view,
@@ -183,6 +191,7 @@ class CodeMap(gr.HTML):
         image: PictureLike | None = _KEEP,
         remaining: NDArray[np.bool_] | None = _KEEP,
         palette: NDArray[np.uint8] | None = _KEEP,
+        patches: Patches | None = _KEEP,
         heat: Heat | None = _KEEP,
         heat_palette: NDArray[np.uint8] | None = _KEEP,
         judge: str = _KEEP,
@@ -202,6 +211,7 @@ class CodeMap(gr.HTML):
             "image": image,
             "remaining": remaining,
             "palette": palette,
+            "patches": patches,
             "heat": heat,
             "heat_palette": heat_palette,
             "judge": judge,
@@ -267,6 +277,7 @@ def _packed(**properties: Any) -> dict[str, Any]:
         "image": data_url,
         "remaining": pack_bits,
         "palette": pack_palette,
+        "patches": pack_patches,
         "heat": pack_heat,
         "heat_palette": pack_palette,
     }

@@ -14,12 +14,15 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from demo.drawing import grid_picture
 
 MAX_SIDE = 128  # codes along one side of a map
 MAX_CODES = 1 << 16  # a code travels as two bytes
@@ -196,6 +199,37 @@ def pack_heat(heat: Heat) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """What every code of a checkpoint decodes to: `pictures` uint8 (K, s, s, 3), s pixels a side.
+
+    checkpoint: that of the `CodeMap`; under another they are not shown.
+    """
+
+    checkpoint: str
+    pictures: NDArray[np.uint8]
+
+
+def pack_patches(patches: Patches) -> dict[str, Any]:
+    """Patches as they travel: one PNG of all, edge to edge and row by row, about square.
+
+    Raises:
+        CodeMapError: not uint8 of shape (K, s, s, 3).
+    """
+    pictures = np.asarray(patches.pictures)
+    if (
+        pictures.dtype != np.uint8
+        or pictures.ndim != 4
+        or pictures.shape[2:] != (len(pictures[0]), 3)
+    ):
+        raise CodeMapError(
+            f"Patches must be uint8 of shape (K, s, s, 3), not {pictures.dtype} {pictures.shape}."
+        )
+    columns = math.ceil(math.sqrt(len(pictures)))
+    sheet = png_url(grid_picture(list(pictures), columns, gap=0))
+    return {"checkpoint": patches.checkpoint, "sheet": sheet, "columns": columns}
+
+
 def pack_palette(palette: NDArray[np.uint8]) -> str:
     """Colours uint8 (K, 3) as base64, red, green and blue of each code in turn."""
     palette = np.asarray(palette)
@@ -219,3 +253,10 @@ def data_url(picture: Image.Image | NDArray[np.uint8], quality: int = 90) -> str
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def png_url(picture: NDArray[np.uint8]) -> str:
+    """A picture (H, W, 3) inside a URL, without loss: single patches are looked at closely."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

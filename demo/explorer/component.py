@@ -6,7 +6,6 @@ What it draws with, and how its buttons look, it has from the code map (`demo/co
 from __future__ import annotations
 
 import base64
-import io
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +15,10 @@ import gradio as gr
 import numpy as np
 from gradio.events import EventListener
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from demo import codemap
 from demo.code_sheet import nearest_codes, sheet_columns, sheet_order
-from demo.codemap.packing import check_grid, pack_codes, pack_palette
+from demo.codemap.packing import check_grid, pack_codes, pack_palette, png_url
 from demo.drawing import ERROR_LIMIT, error_colours, grid_picture
 from demo.jobs import CodeBook, Description
 from demo.text import words_of
@@ -195,10 +193,3 @@ def packed_book(book: CodeBook) -> dict[str, Any]:
 def packed(values: ArrayLike, dtype: str) -> str:
     """Numbers as base64, row by row, each in the bytes of this NumPy type."""
     return base64.b64encode(np.asarray(values).astype(dtype).tobytes()).decode()
-
-
-def png_url(picture: NDArray[np.uint8]) -> str:
-    """A picture (H, W, 3) inside a URL, without loss: single patches are looked at closely."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

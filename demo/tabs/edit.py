@@ -15,7 +15,7 @@ from demo.history import HistoryStrip
 from demo.picture_input import PictureInput
 from demo.shelf import Shelf
 from demo.surprise import HEAT_COLOURS, Surprise
-from demo.tabs import edit_settings
+from demo.tabs import edit_settings, transplant
 from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
 from demo.toasts import Updates, guarded
@@ -79,6 +79,7 @@ def build(
                 redo = gr.Button(_("redo"), **_SMALL, elem_id="redo")
                 download = gr.Button(_("download"), **_SMALL, elem_id="download")
             file = gr.DownloadButton(visible="hidden")
+            transplant.build(shelf, model)
         with gr.Column(scale=2, min_width=320):
             inputs, quality_note = edit_settings.build(about)
             with gr.Column(elem_id="bar"):
@@ -247,6 +248,9 @@ def _wire(
         concurrency_limit=1,  # and each is painted on what the last one left
         cancels=jobs,
         **quiet,
+    )
+    parts.canvas.dip(
+        guarded(editor.patches), parts.session, parts.canvas, concurrency_id="short", **quiet
     )
     parts.download.click(
         guarded(editor.save),

@@ -20,6 +20,28 @@ function colourOf(code, palette) {
   return colour?.length === 3 ? colour : fallbackColour(code);
 }
 
+// Lays cells of a map over a canvas, as pictures of their codes: {cells, codes} in the colours of the palette,
+// {cells, patches: {image, side, columns}, which} as these patches of an image that has them edge to edge, `side` pixels
+// each. One pixel after another first, and all of it enlarged then: no patch runs into one that is no neighbour.
+function drawLayer(context, { cells, codes, patches, which }, { rows, cols }, palette) {
+  const side = patches?.side ?? 1;
+  const small = Object.assign(document.createElement("canvas"), { width: cols * side, height: rows * side });
+  const pixels = small.getContext("2d");
+  cells.forEach((cell, i) => {
+    if (!cell) return;
+    const [x, y] = [side * (i % cols), side * Math.floor(i / cols)];
+    if (patches) {
+      const [column, row] = [which[i] % patches.columns, Math.floor(which[i] / patches.columns)];
+      pixels.drawImage(patches.image, column * side, row * side, side, side, x, y, side, side);
+    } else {
+      pixels.fillStyle = `rgb(${[...colourOf(codes[i], palette)]})`;
+      pixels.fillRect(x, y, 1, 1);
+    }
+  });
+  context.imageSmoothingEnabled = Boolean(patches);
+  context.drawImage(small, 0, 0, context.canvas.width, context.canvas.height);
+}
+
 class MapView {
   constructor(stage, base, overlay) {
     Object.assign(this, { stage, base, overlay, rows: 0, cols: 0, ratio: 0, width: 0, height: 0 });
@@ -160,42 +182,20 @@ class MapView {
   }
 
   // region, tinted: cells, the one to outline, the other to fill; fade: 0..1, how strongly; marks: {cells, kind};
-  // layers, ghost: see drawLayer, below all of them.
+  // layers, ghost: as drawLayer has them, below all of that.
   drawOverlay({ region, tinted, fade, marks, layers = [], ghost = null, palette = null }) {
     const { above } = this;
     above.clearRect(0, 0, this.width, this.height);
     above.lineJoin = above.lineCap = "round";
-    for (const layer of layers) this.drawLayer(layer, palette);
+    for (const layer of layers) drawLayer(above, layer, this, palette);
     above.globalAlpha = 0.85;
-    if (ghost) this.drawLayer(ghost, palette);
+    if (ghost) drawLayer(above, ghost, this, palette);
     above.globalAlpha = 1;
     if (tinted?.includes(1)) this.fill(this.areaOf(tinted), fade);
     if (region.includes(1)) {
       this.stroke(this.outlineOf(region), [["rgba(110, 0, 50, 0.85)", 3.5], ["#fff", 1.5]]);
     }
     for (const { cells, kind } of marks) this.stroke(this.outlineOf(cells), MARKS[kind]);
-  }
-
-  // {cells, codes}: in the colours of the codes; {patches: {image, side, columns}, which}: as these patches of the image,
-  // which has pictures of `side` pixels, edge to edge.
-  drawLayer({ cells, codes, patches, which }, palette) {
-    const { above, rows, cols } = this;
-    const side = patches?.side ?? 1;
-    const sheet = Object.assign(document.createElement("canvas"), { width: cols * side, height: rows * side });
-    const context = sheet.getContext("2d");
-    cells.forEach((cell, i) => {
-      if (!cell) return;
-      const [x, y] = [side * (i % cols), side * Math.floor(i / cols)];
-      if (patches) {
-        const [column, row] = [which[i] % patches.columns, Math.floor(which[i] / patches.columns)];
-        context.drawImage(patches.image, column * side, row * side, side, side, x, y, side, side);
-      } else {
-        context.fillStyle = `rgb(${[...colourOf(codes[i], palette)]})`;
-        context.fillRect(x, y, 1, 1);
-      }
-    });
-    above.imageSmoothingEnabled = Boolean(patches);
-    above.drawImage(sheet, 0, 0, this.width, this.height);
   }
 
   fill(area, strength) {

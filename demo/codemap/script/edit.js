@@ -64,6 +64,7 @@ function take(name) {
   if (name === "paste") [tool, toolBefore] = tool === "paste" ? [toolBefore, toolBefore] : ["paste", tool];
   else tool = name;
   if (tool === "paste") announce(pasteNote());
+  dip();
   refresh();
 }
 

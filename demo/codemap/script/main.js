@@ -50,6 +50,7 @@ function update() {
   if (props.view !== known.view) shownView = props.view;
   if (shownView === "surprise" && known.heat && !props.heat) shownView = "picture";
   known = { rows, cols, picture_id, view: props.view, image: props.image, heat: props.heat };
+  takePatches(props.patches);
   load({
     ...sized(props),
     url: props.image,
@@ -77,26 +78,31 @@ function adopt() {
   if (props.value && !cells) send();
 }
 
+// The picture at a URL; null where it is none.
+function decoded(url) {
+  const image = Object.assign(new Image(), { src: url });
+  return image.decode().then(() => image, () => null);
+}
+
 // Puts a frame on the canvas when its picture is decoded, so that nothing flickers; never an older one over a newer.
 async function load(next) {
   const number = ++asked;
   if (next.url && next.url === frame.url) {
     next.image = frame.image;
   } else if (next.url) {
-    const image = new Image();
-    image.src = next.url;
-    next.image = await image.decode().then(() => image, () => null);
+    next.image = await decoded(next.url);
   }
   if (number < answered) return;
   answered = number;
   frame = next;
   wet = wet.filter(({ number }) => number > frame.answered);
+  dip();
   refresh({ base: true });
 }
 
 watch(
   [
-    ...["value", "rows", "cols", "codes", "image", "remaining", "palette"],
+    ...["value", "rows", "cols", "codes", "image", "remaining", "palette", "patches"],
     ...["heat", "heat_palette", "judge", "picture_id", "checkpoint", "view", "disabled", "answered"],
   ],
   update,
