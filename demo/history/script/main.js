@@ -73,7 +73,8 @@ function render() {
     button.toggleAttribute("data-left", left);
     if (here) button.setAttribute("aria-current", "step");
     else button.removeAttribute("aria-current");
-    button.setAttribute("aria-disabled", String(!able(number)));
+    // While something is to be decided on a press tells so, and C compares: that is not disabled.
+    button.setAttribute("aria-disabled", String(!able(number) && (props.disabled || picking)));
     button.tabIndex = number === reached ? 0 : -1;
   }
   const compare = find(".history-compare");
