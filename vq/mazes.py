@@ -49,8 +49,8 @@ class Textures:
         self, which: np.ndarray, u: np.ndarray, v: np.ndarray, width: np.ndarray
     ) -> np.ndarray:
         """Colours (..., 3) float32 at (u, v), repeating with period 1; width: of a sample."""
-        finest = np.log2(np.maximum(width * TEXELS, 1)).round().astype(np.intp)
-        level = np.minimum(finest, len(self.sizes) - 1)
+        halvings = np.log2(np.maximum(width * TEXELS, 1)).round().astype(np.intp)
+        level = np.minimum(halvings, len(self.sizes) - 1)
         size = np.asarray(self.sizes)[level]
         column, row = (u % 1 * size).astype(np.intp), (v % 1 * size).astype(np.intp)
         # u % 1 of a tiny negative number rounds to 1.

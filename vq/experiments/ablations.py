@@ -44,7 +44,7 @@ RECIPE = dataclasses.replace(
     stages=("autoencoder",),
 )
 
-# Axis -> setting -> what it changes in COMMON. Each axis passes through COMMON itself.
+# Axis -> setting -> what it changes in COMMON. Each axis but the last passes through COMMON itself.
 AXES: dict[str, dict[str, dict[str, Any]]] = {
     "beta": {str(b): {"beta": b} for b in (0.1, 0.25, 0.5, 1.0, 2.0)},
     "codes": {str(k): {"num_codes": k} for k in (64, 128, 256, 512, 1024, 2048)},
@@ -54,14 +54,14 @@ AXES: dict[str, dict[str, dict[str, Any]]] = {
         "loss, restarts": {"ema": False},
         "loss": {"ema": False, "restart_below": 0.0},
     },
-    "2048 codes": {
-        "restarts": {"num_codes": 2048},
-        "no restarts": {"num_codes": 2048, "restart_below": 0.0},
-    },
     "quantizer": {
         "straight-through": {},
         "rotation trick": {"rotation": True},
         "FSQ 8x8x8": {"levels": (8, 8, 8), "code_dim": 3},
+    },
+    "2048 codes": {
+        "restarts": {"num_codes": 2048},
+        "no restarts": {"num_codes": 2048, "restart_below": 0.0},
     },
 }
 KEPT = (64, 512, 2048)  # numbers of codes whose model becomes a checkpoint of its own
@@ -94,31 +94,38 @@ def run(task: Task) -> dict[str, Any]:
         training = dataclasses.replace(training, minutes=task.minutes / len(configs))
     train = training_pictures(RECIPE, task.data)
     test = load_split(RECIPE, "scenes128/test", task.data)
-    runs = {}
     for name, config in configs.items():
         folder = task.out / "runs" / name
-        finished = folder / "result.json"
-        if not finished.exists():
+        if not (folder / "result.json").exists():
             result = train_and_measure(config, training, train, test, folder, task)
-            write_file(finished, to_text(result).encode())
-        runs[name] = json.loads(finished.read_text("utf-8"))
-    axes = {
-        axis: {s: run_name(dataclasses.replace(COMMON, **c)) for s, c in settings.items()}
-        for axis, settings in AXES.items()
-    }
-    figure = "ablations-codes.jpg"
-    folders = [task.out / "runs" / axes["codes"][str(k)] for k in KEPT]
-    reconstructions(folders, test).save(task.out / figure, quality=92)
-    for folder in folders:
+            write_file(folder / "result.json", to_text(result).encode())
+    result = summary(task.out)
+    kept = [task.out / "runs" / result["axes"]["codes"][str(k)] for k in KEPT]
+    # Not recorded: the data sets' photographs are not ours to publish.
+    reconstructions(kept, test).save(task.out / "reconstructions.png")
+    for folder in kept:
         keep(folder, task)
     return {
         "data": list(RECIPE.data),
         "measured_on": "scenes128/test",
         "training": dataclasses.asdict(training),
-        "axes": axes,
-        "runs": runs,
-        "figures": [figure],
+        **result,
     }
+
+
+def summary(out: Path) -> dict[str, Any]:
+    """The runs that are finished, by name; and which of them stand for each setting of an axis."""
+    results = {name: out / "runs" / name / "result.json" for name in configurations()}
+    runs = {n: json.loads(file.read_text("utf-8")) for n, file in results.items() if file.exists()}
+    names = {
+        axis: {s: run_name(dataclasses.replace(COMMON, **c)) for s, c in settings.items()}
+        for axis, settings in AXES.items()
+    }
+    axes = {
+        axis: {s: name for s, name in settings.items() if name in runs}
+        for axis, settings in names.items()
+    }
+    return {"axes": axes, "runs": runs}
 
 
 def train_and_measure(
@@ -218,6 +225,8 @@ def tables(result: dict[str, Any]) -> str:
 def _axes(result: dict[str, Any]) -> Iterator[str]:
     head = ["PSNR, dB", "SSIM", "perplexity", "codes used", "bits a code", "dead at the end"]
     for axis, settings in result["axes"].items():
+        if len(settings) < 2:  # nothing to compare
+            continue
         rows = [[axis, *head, "rms of z − e"]]
         for setting, name in settings.items():
             run = result["runs"][name]
