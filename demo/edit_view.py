@@ -39,16 +39,24 @@ class EditParts:
     undo: gr.Button
     redo: gr.Button
     download: gr.Button
+    save_filling: gr.Button
+    save_codes: gr.Button
+    save_mask: gr.Button
     file: gr.DownloadButton
 
     def told(self, text: str) -> Updates:
         return {self.status: escape(text)}
 
+    @property
+    def saves(self) -> tuple[gr.Button, ...]:
+        """The buttons that give out a file."""
+        return self.download, self.save_filling, self.save_codes, self.save_mask
+
     def busy(self) -> Updates:
         """A job runs: only Stop can be pressed, so that nothing else changes the session."""
         off = gr.update(interactive=False)
         return {
-            **dict.fromkeys((self.resample, self.undo, self.redo, self.download), off),
+            **dict.fromkeys((self.resample, self.undo, self.redo, *self.saves), off),
             self.stop: gr.update(interactive=True),
             self.canvas: CodeMap.update(disabled=True),
             self.strip: HistoryStrip.locked(),
@@ -100,7 +108,8 @@ class EditParts:
             self.resample: gr.update(interactive=True),
             self.undo: gr.update(interactive=session.can_undo),
             self.redo: gr.update(interactive=session.can_redo),
-            self.download: gr.update(interactive=True),
+            **dict.fromkeys(self.saves, gr.update(interactive=True)),
+            self.save_filling: gr.update(interactive=session.recording is not None),
             self.result: gr.update(visible=session.before is not None),
             self.decision: gr.update(visible=draft is not None),
             self.gallery: gallery,
@@ -131,7 +140,7 @@ class EditParts:
         """There is no picture."""
         off = gr.update(interactive=False)
         return {
-            **dict.fromkeys((self.resample, self.undo, self.redo, self.download), off),
+            **dict.fromkeys((self.resample, self.undo, self.redo, *self.saves), off),
             self.result: gr.update(visible=False),
             self.decision: gr.update(visible=False),
             self.strip: HistoryStrip.showing([], NOBODY),

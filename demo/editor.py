@@ -14,7 +14,6 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
 from demo.codemap import CodeMap, CodeMapError, Patches, read_codes, read_mask
@@ -202,16 +201,6 @@ class Editor:
             with _known_step(request):
                 session = session.compare(None if number == NOBODY else number)
         return self.parts.shown(session, language_of(request))
-
-    def save(self, session: Session | None, request: gr.Request) -> Updates:
-        """What the canvas shows, at the size of the upload, as a PNG file to download."""
-        language = language_of(request)
-        if session is None:
-            raise expected(Refusal("error_no_picture"), language)
-        picture = Image.fromarray(session.keep().full_size())
-        path = save_pil_to_cache(picture, self.parts.file.GRADIO_CACHE, "codebrush", "png")
-        text = say(language, "status_downloaded", width=picture.width, height=picture.height)
-        return {self.parts.file: path, **self.parts.told(text)}
 
     def _moved(
         self, session: Session | None, key: str, request: gr.Request, clear_mask: bool = False

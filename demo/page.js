@@ -13,16 +13,26 @@ document.addEventListener("keydown", (event) => {
   button.click();
 });
 
-// Opens the first picture among some files; false where there is none, or no place for it.
-function openPicture(files) {
-  const file = [...(files ?? [])].find((one) => one.type.startsWith("image/"));
-  const input = document.querySelector("#picture input[type=file]");
+// Gives a file to an input, as if the visitor had chosen it there; false where one of the two is missing.
+function openFile(file, input) {
   if (!file || !input) return false;
   const transfer = new DataTransfer();
   transfer.items.add(file);
   input.files = transfer.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
   return true;
+}
+
+// Opens the first picture among some files.
+function openPicture(files) {
+  const file = [...(files ?? [])].find((one) => one.type.startsWith("image/"));
+  return openFile(file, document.querySelector("#picture input[type=file]"));
+}
+
+// Opens the first code map among some files: the browser knows no type of it.
+function openCodes(files) {
+  const file = [...(files ?? [])].find((one) => one.name.endsWith(".codes"));
+  return openFile(file, document.querySelector("input[type=file]:has(+ #dropped-codes)"));
 }
 
 document.addEventListener("paste", (event) => {
@@ -38,7 +48,7 @@ document.addEventListener("dragover", (event) => {
 document.addEventListener("drop", (event) => {
   if (!carriesFiles(event) || onPicture(event)) return;
   event.preventDefault();
-  openPicture(event.dataTransfer.files);
+  if (!openCodes(event.dataTransfer.files)) openPicture(event.dataTransfer.files);
 });
 
 // A reload starts afresh: ask first where there is an edit, or one to be decided on.
@@ -47,3 +57,23 @@ window.addEventListener("beforeunload", (event) => {
   const keep = document.querySelector("#keep");
   if ((undo && !undo.disabled) || keep?.offsetParent) event.preventDefault();
 });
+
+// The settings that differ from the defaults, under their names in a link; `values` in the order of `defaults`.
+function changedSettings(defaults, newSeeds, values) {
+  const named = Object.keys(defaults).map((name, i) => [name, values[i]]);
+  const changed = Object.fromEntries(named.filter(([name, value]) => value !== defaults[name] && value !== null));
+  if (newSeeds) delete changed.seed; // it is drawn anew, whatever the field says
+  return changed;
+}
+
+// Puts a link to this page with these settings into the clipboard, if the browser lets it.
+async function copyLink(settings) {
+  const query = new URLSearchParams(settings).toString();
+  const link = location.origin + location.pathname + (query && `?${query}`);
+  try {
+    await navigator.clipboard.writeText(link);
+    return { link, copied: true };
+  } catch {
+    return { link, copied: false };
+  }
+}

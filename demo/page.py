@@ -111,7 +111,7 @@ def build(shelf: Shelf) -> Blocks:
             ShortcutSheet(text=CATALOGUES, elem_id="shortcuts")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
-                picture, switched = edit.build(shelf, model, session, sent)
+                picture, switched = edit.build(demo, shelf, model, session, sent)
             with gr.Tab(_("tab_codes"), id="codes") as codes_tab:
                 codes.build(shelf, model, switched, session, tabs, codes_tab)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:

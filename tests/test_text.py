@@ -6,6 +6,7 @@ import ast
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from demo import codemap, explorer, history, shortcuts
 from demo.jobs import QUALITIES
 from demo.tabs import transplant
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
+from vq import code_file
 from vq.recipes import get_recipe
 
 TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS, *history.TEXT_KEYS, *shortcuts.TEXT_KEYS}
@@ -28,7 +30,10 @@ COMPOSED = {
     "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
     "step_": {
         f"step_{kind}"
-        for kind in ("opened", "generated", "resampled", "brushed", "pasted", "switched")
+        for kind in (
+            *("opened", "generated", "code_file"),
+            *("resampled", "brushed", "pasted", "switched"),
+        )
     },
     "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},
     "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
@@ -41,6 +46,11 @@ COMPOSED = {
             for name in ("loss", "gradient", "bits", "dead", "prior", "collapse")
             for part in ("question", "answer")
         ),
+    },
+    "error_code_file_": {
+        f"error_code_file_{reason}"
+        for reason in get_args(code_file.Reason)
+        if reason != "checkpoint"  # asked for by another name
     },
     "compare_": {f"compare_{name}" for name in ("original", "codes", "jpeg", "webp")},
 }

@@ -10,12 +10,13 @@ from gradio.media import get_image
 from demo.codemap import CodeMap
 from demo.edit_view import EditParts
 from demo.editor import Editor
+from demo.files import Files
 from demo.filling import Filling
 from demo.history import HistoryStrip
 from demo.picture_input import PictureInput
 from demo.shelf import Shelf
 from demo.surprise import HEAT_COLOURS, Surprise
-from demo.tabs import edit_settings, transplant
+from demo.tabs import edit_files, edit_memory, edit_settings, transplant
 from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
 from demo.toasts import Updates, guarded
@@ -39,7 +40,7 @@ _SMALL: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
 
 
 def build(
-    shelf: Shelf, model: gr.Dropdown, session: gr.State, sent: gr.State
+    demo: gr.Blocks, shelf: Shelf, model: gr.Dropdown, session: gr.State, sent: gr.State
 ) -> tuple[PictureInput, gr.events.Dependency]:
     """Lay the tab out in the current context and wire it to an `Editor` and its jobs.
 
@@ -78,10 +79,12 @@ def build(
                 undo = gr.Button(_("undo"), **_SMALL, elem_id="undo")
                 redo = gr.Button(_("redo"), **_SMALL, elem_id="redo")
                 download = gr.Button(_("download"), **_SMALL, elem_id="download")
+                save_filling = gr.Button(_("save_filling"), **_SMALL, elem_id="save-filling")
             file = gr.DownloadButton(visible="hidden")
             transplant.build(shelf, model)
+            save_codes, save_mask, *opened = edit_files.build()
         with gr.Column(scale=2, min_width=320):
-            inputs, quality_note = edit_settings.build(about)
+            inputs, quality_note, copy_link, reset = edit_settings.build(about)
             with gr.Column(elem_id="bar"):
                 with gr.Row(elem_classes="actions"):
                     resample = gr.Button(
@@ -124,13 +127,17 @@ def build(
 
     parts = EditParts(
         shelf, model, session, canvas, strip, status, inputs["seed"], quality_note, resample, stop,
-        result, decision, gallery, slider, undo, redo, download, file,
+        result, decision, gallery, slider, undo, redo, download, save_filling,
+        save_codes, save_mask, file,
     )  # fmt: skip
     kept = gr.State(None, time_to_live=session.time_to_live)
     surprise = Surprise(shelf, canvas, kept)
     switched = _wire(
         Editor(parts), Filling(parts, inputs), surprise, picture, sent, (keep, discard, alike)
     )
+    edit_files.wire(Files(parts, picture, sent), *opened)
+    controls = {"model": model, **inputs}
+    edit_memory.wire(demo, shelf, controls, status, copy_link, reset)
     return picture, switched
 
 
@@ -147,7 +154,7 @@ def _wire(
     everything = [
         parts.model, parts.session, parts.canvas, parts.strip, parts.status, parts.seed,
         parts.resample, parts.stop, parts.result, parts.decision, parts.gallery, parts.slider,
-        parts.undo, parts.redo, parts.download,
+        parts.undo, parts.redo, *parts.saves,
     ]  # fmt: skip
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -251,22 +258,5 @@ def _wire(
     )
     parts.canvas.dip(
         guarded(editor.patches), parts.session, parts.canvas, concurrency_id="short", **quiet
-    )
-    parts.download.click(
-        guarded(editor.save),
-        parts.session,
-        [parts.file, parts.status],
-        concurrency_id="open",
-        **quiet,
-    ).success(
-        None,
-        parts.file,
-        js="""(file) => {
-            const link = document.createElement("a");
-            link.href = file.url;
-            link.download = "codebrush.png";
-            link.click();
-        }""",
-        api_visibility="private",
     )
     return switched

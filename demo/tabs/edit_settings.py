@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.choices import Dropdown, Radio
 from demo.edit_view import class_of, prior_name
 from demo.filling import SIDE_BY_SIDE
 from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
@@ -16,8 +17,13 @@ from demo.text import name_of, say
 NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
 
 
-def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HTML]:
-    """The controls of `demo.filling` by their names, and the note on quality."""
+def build(
+    about: Description,
+) -> tuple[dict[str, gr.components.Component], gr.HTML, gr.Button, gr.Button]:
+    """The controls of `demo.filling` by their names, and the note on quality.
+
+    Then the buttons that copy a link with the settings, and that reset them.
+    """
     with gr.Group():
         mode = gr.Radio(
             [(_("mode_vary"), "vary"), (_("mode_remove"), "remove")],
@@ -27,7 +33,7 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
             elem_id="mode",
         )
         priors = [(name_of("prior", name), name) for name in about.priors]
-        prior = gr.Radio(
+        prior = Radio(
             _with_side_by_side(priors, _("prior_side_by_side")),
             value=about.priors[0] if about.priors else None,
             label=_("prior_label"),
@@ -46,7 +52,7 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
             elem_id="quality",
         )
         note = gr.HTML(html_template=NOTE_TEMPLATE, elem_id="quality-note")
-        label = gr.Dropdown(
+        label = Dropdown(
             [(_("label_none"), ""), *((name_of("class", name), name) for name in about.labels)],
             value="",
             label=_("label_label"),
@@ -125,6 +131,11 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
             info=_("likeness_info"),
             elem_id="likeness",
         )
+        with gr.Row(elem_classes="actions"):
+            copy = gr.Button(_("link_copy"), size="md", min_width=120, elem_id="copy-link")
+            reset = gr.Button(
+                _("settings_reset"), size="md", min_width=120, elem_id="reset-settings"
+            )
     inputs = {
         "prior": prior,
         "mode": mode,
@@ -139,7 +150,7 @@ def build(about: Description) -> tuple[dict[str, gr.components.Component], gr.HT
         "top_p": top_p,
         "likeness": likeness,
     }
-    return inputs, note
+    return inputs, note, copy, reset
 
 
 def follow(about: Description, prior: Any, label: Any, language: str) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from demo.picture_input import PictureInput
 from demo.sampler import Generated, GenerateParts, Sampler, Updates
 from demo.shelf import Shelf
 from demo.tabs.edit import STATUS_TEMPLATE
+from demo.tabs.edit_files import DOWNLOAD
 from demo.text import INTERFACE as _
 from demo.text import language_of, name_of, say
 from demo.toasts import guarded
@@ -249,11 +250,6 @@ def _wire(sampler: Sampler, settings: list[Any]) -> None:
         button.click(guarded(action), inputs, parts.file, concurrency_id="open", **quiet).success(
             None,
             parts.file,
-            js="""(file) => {
-                const link = document.createElement("a");
-                link.href = file.url;
-                link.download = file.orig_name;
-                link.click();
-            }""",
+            js=DOWNLOAD,
             api_visibility="private",
         )
