@@ -50,7 +50,7 @@ def test_nearest_codes_are_the_nearest(n: int, k: int, d: int, seed: int) -> Non
 def test_search_in_chunks_is_the_search_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, book = outputs(1000, 6), outputs(32, 6, seed=2)
     whole = nearest_codes(vectors, book)
-    monkeypatch.setattr("vq.quantizer.CHUNK", 7)
+    monkeypatch.setattr("vq.quantizer.CHUNK", 7 * 32)
     assert torch.equal(nearest_codes(vectors, book), whole)
 
 

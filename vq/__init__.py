@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vq.autoencoder import VQVAE, VQVAEConfig
-    from vq.checkpoints import DEFAULT_CHECKPOINT, Checkpoint, CheckpointError, load
+    from vq.checkpoints import DEFAULT_CHECKPOINT, Checkpoint, CheckpointError
+    from vq.hub import load
     from vq.inpainting import inpaint
     from vq.pictures import PictureError, read_picture
     from vq.priors.masked import MaskedPrior, MaskedPriorConfig
@@ -29,7 +30,7 @@ _HOMES = {
     "DEFAULT_CHECKPOINT": "vq.checkpoints",
     "Checkpoint": "vq.checkpoints",
     "CheckpointError": "vq.checkpoints",
-    "load": "vq.checkpoints",
+    "load": "vq.hub",
     "inpaint": "vq.inpainting",
     "PictureError": "vq.pictures",
     "read_picture": "vq.pictures",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -24,7 +25,7 @@ LEFTOVER_AGE = 3600  # seconds
 
 def write_file(path: Path, data: bytes) -> None:
     """Replace a file by `data`: afterwards, and after a kill, it holds the old or the new bytes."""
-    temporary = _sibling(path)
+    temporary = sibling(path)
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -44,16 +45,20 @@ def write_json(path: Path, value: object) -> None:
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def replacing_folder(path: Path, leftover_age: float = LEFTOVER_AGE) -> Iterator[Path]:
     """An empty folder that takes the place of `path` when the block ends; till then the old stays.
 
     The folders are exchanged in one step on Linux. Elsewhere the old one is first renamed to the
     name that `whole_folder` knows: between the two renames `path` does not exist. If the block
-    raises, the old folder stays. Files in the new folder must be written with `write_file`.
+    raises, the old folder stays. Files in the new folder must be written with `write_file`, or be
+    flushed with `flush_files`.
+
+    leftover_age: seconds after which what a killed save left is swept; 0 where a lock tells that
+    nobody is still writing it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    temporary = _sibling(path)
+    _sweep(path, leftover_age)
+    temporary = sibling(path)
     temporary.mkdir()
     try:
         yield temporary
@@ -77,21 +82,32 @@ def whole_folder(path: Path) -> Path:
     return backup if backup.is_dir() and not path.exists() else path
 
 
+def sibling(path: Path) -> Path:
+    """A new name beside `path`, which `replacing_folder` sweeps if it is left there."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.saving")
+
+
+def flush_files(folder: Path) -> None:
+    """Make all that another program wrote into a folder last through a power cut."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            _flush_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
 def _backup(path: Path) -> Path:
     return path.with_name(f".{path.name}.old")
 
 
-def _sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.saving")
-
-
-def _sweep(path: Path) -> None:
-    """Delete folders that killed saves left beside `path` an hour ago or earlier."""
-    prefix = f".{path.name}."
+def _sweep(path: Path, age: float) -> None:
+    """Delete folders that killed saves left beside `path` so many seconds ago or earlier."""
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.\d+-[0-9a-f]+\.saving")
     for entry in path.parent.iterdir():
-        if entry.name.startswith(prefix) and entry.name.endswith(".saving"):
+        if leftover.fullmatch(entry.name):
             try:
-                if time.time() - entry.stat().st_mtime > LEFTOVER_AGE:
+                if not age or time.time() - entry.stat().st_mtime > age:
                     shutil.rmtree(entry, ignore_errors=True)
             except FileNotFoundError:
                 continue  # another process swept it

@@ -5,6 +5,8 @@
     autoencoder/model.safetensors    or shards and model.safetensors.index.json
     masked/...                       a prior; its folder's name is the name it is chosen by
 
+A folder with a `VQModel` of the diffusers library can be loaded as well (`vq.diffusers_vq`).
+
 A folder may come from a stranger. Nothing in it is unpickled or run, everything read is bounded,
 and whatever is not exactly as a save would have made it is refused with a `CheckpointError` that
 names the file, the cause and the limit. Other files beside (pictures of the card, say) are left
@@ -27,9 +29,22 @@ import yaml
 from torch import nn
 
 from vq.atomic import replacing_folder, whole_folder, write_file, write_json
+from vq.layout import (
+    AUTOENCODER,
+    CARD,
+    CONFIG,
+    DIFFUSERS_FOLDERS,
+    DIFFUSERS_WEIGHTS,
+    MAX_BYTES,
+    MAX_CARD_BYTES,
+    MAX_CONFIG_BYTES,
+    MAX_MODULES,
+    MODULE_NAME,
+    diffusers_folder,
+)
 from vq.registry import build, config_of, from_json, register, to_json
-from vq.strict_files import MAX_CONFIG_BYTES, CheckpointError, read_file, read_json
-from vq.weights import check_weights, find_weights, read_weights, write_weights
+from vq.strict_files import CheckpointError, read_file, read_json
+from vq.weights import StoredTensor, check_weights, find_weights, read_weights, write_weights
 
 if TYPE_CHECKING:
     from vq.autoencoder import VQVAE
@@ -42,14 +57,6 @@ __all__ = ["DEFAULT_CHECKPOINT", "Checkpoint", "CheckpointError", "describe", "l
 
 DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "scenes-128"
 
-CARD = "README.md"
-CONFIG = "config.json"
-AUTOENCODER = "autoencoder"
-MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-
-MAX_MODULES = 16  # networks of a checkpoint
-MAX_BYTES = 2**29  # of all weights, as stored
-MAX_CARD_BYTES = 1_000_000
 MAX_FRONT_MATTER = 65_536  # characters
 READ_ATTEMPTS = 10  # of a checkpoint that is being saved over
 
@@ -161,7 +168,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
             name: {
                 "type": type(module).__name__,
                 "parameters": sum(tensor.numel() for tensor in module.state_dict().values()),
-                "bytes": sum(f.stat().st_size for f in (root / name).iterdir() if f.is_file()),
+                "bytes": sum(file.stat().st_size for file in _files(root, name)),
                 "config": asdict(config_of(module)),
             }
             for name, module in checkpoint.modules().items()
@@ -170,23 +177,38 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     }
 
 
-def _load(root: Path, device: str | torch.device) -> Checkpoint:
+def read_configs(root: Path) -> dict[str, tuple[type[nn.Module], Any]]:
+    """The class and the configuration of each network of a checkpoint's folder, by its name.
+
+    Reads no weights, which need not be there yet. Raises CheckpointError.
+    """
+    if (folder := _diffusers_folder(root)) is not None:
+        from vq.diffusers_vq import DiffusersVQ, read_config
+
+        return {AUTOENCODER: (DiffusersVQ, read_config(root, folder))}
     names = _module_folders(root)
     if AUTOENCODER not in names:
         raise CheckpointError(f"{AUTOENCODER}/{CONFIG}: this file is missing")
     if len(names) > MAX_MODULES:
         raise CheckpointError(f"{len(names)} networks; at most {MAX_MODULES} are allowed")
-    stored = {name: find_weights(root, name) for name in names}
+    configs = {}
+    for name in names:
+        file = f"{name}/{CONFIG}"
+        values = read_json(read_file(root, file, MAX_CONFIG_BYTES), file)
+        configs[name] = from_json(values, file, is_prior=name != AUTOENCODER)
+    return configs
+
+
+def _load(root: Path, device: str | torch.device) -> Checkpoint:
+    configs = read_configs(root)
+    stored = {name: _find_weights(root, name) for name in configs}
     total = sum(tensor.length for tensors in stored.values() for tensor in tensors.values())
     if total > MAX_BYTES:
         raise CheckpointError(f"{total:,} bytes of weights; at most {MAX_BYTES:,} are allowed")
     modules = {}
-    for name in names:
-        file = f"{name}/{CONFIG}"
-        values = read_json(read_file(root, file, MAX_CONFIG_BYTES), file)
-        module_class, config = from_json(values, file, is_prior=name != AUTOENCODER)
+    for name, (module_class, config) in configs.items():
         numbers = sum(math.prod(tensor.shape) for tensor in stored[name].values())
-        module = build(module_class, config, numbers, file)
+        module = build(module_class, config, numbers, f"{name}/{CONFIG}")
         check_weights(stored[name], module.state_dict(), name)
         module.load_state_dict(read_weights(root, stored[name]))
         modules[name] = module.to(device).eval()
@@ -198,6 +220,38 @@ def _load(root: Path, device: str | torch.device) -> Checkpoint:
             raise CheckpointError(f"{CARD}: must be UTF-8") from None
     autoencoder: Any = modules.pop(AUTOENCODER)
     return Checkpoint(autoencoder, modules, card)
+
+
+def _diffusers_folder(root: Path) -> str | None:
+    """Where a folder that is not in our layout has a diffusers model, as a prefix."""
+    if (root / AUTOENCODER).exists():
+        return None
+    names = {
+        folder + name
+        for folder in DIFFUSERS_FOLDERS
+        for name in (CONFIG, *DIFFUSERS_WEIGHTS)
+        if (root / folder / name).exists()
+    }
+    whole = diffusers_folder(names)
+    if whole is not None:
+        return whole
+    return next((folder for folder in DIFFUSERS_FOLDERS if folder + CONFIG in names), None)
+
+
+def _find_weights(root: Path, name: str) -> dict[str, StoredTensor]:
+    if (folder := _diffusers_folder(root)) is not None:
+        from vq.diffusers_vq import find_tensors
+
+        return find_tensors(root, folder)
+    return find_weights(root, name)
+
+
+def _files(root: Path, name: str) -> list[Path]:
+    """The files of a network."""
+    if (folder := _diffusers_folder(root)) is not None:
+        tensors = _find_weights(root, name)
+        return [root / folder / CONFIG, *{root / tensor.file for tensor in tensors.values()}]
+    return [file for file in (root / name).iterdir() if file.is_file()]
 
 
 def _module_folders(root: Path) -> list[str]:

@@ -14,8 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Rows of the distance matrix computed at once: bounds memory at CHUNK x K floats.
-CHUNK = 16_384
+# Numbers of the distance matrix computed at once: bounds memory, however large the code book.
+CHUNK = 2**23
 
 
 class Quantized(NamedTuple):
@@ -38,7 +38,7 @@ def nearest_codes(vectors: Tensor, codebook: Tensor) -> Tensor:
     return torch.cat(
         [
             torch.addmm(half_norms, rows.float(), codebook.T, alpha=-1).argmin(1)
-            for rows in vectors.split(CHUNK)
+            for rows in vectors.split(max(1, CHUNK // len(codebook)))
         ]
     )
 

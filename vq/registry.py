@@ -49,6 +49,12 @@ def register(name: str, config: str, module: str, *, is_prior: bool) -> None:
 
 register("VQVAE", "vq.autoencoder:VQVAEConfig", "vq.autoencoder:VQVAE", is_prior=False)
 register(
+    "DiffusersVQ",
+    "vq.diffusers_vq:DiffusersVQConfig",
+    "vq.diffusers_vq:DiffusersVQ",
+    is_prior=False,
+)
+register(
     "PixelCNN", "vq.priors.pixelcnn:PixelCNNConfig", "vq.priors.pixelcnn:PixelCNN", is_prior=True
 )
 register(

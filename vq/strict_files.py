@@ -15,7 +15,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-MAX_CONFIG_BYTES = 65_536
 MAX_INTEGER = 2**53  # beyond it, other readers of JSON lose digits
 
 Config = TypeVar("Config")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,14 +23,10 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from torch import Tensor, nn
 
 from vq.atomic import write_file, write_json
+from vq.layout import INDEX, MAX_HEADER_BYTES, SHARD, SINGLE
 from vq.strict_files import CheckpointError, open_file, read_file, read_json
 
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-SHARD = re.compile(r"model-([0-9]{5})-of-([0-9]{5})\.safetensors")
-
 MAX_SHARD_BYTES = 9_500_000  # of tensors; with its header a file stays under the Hub's 10 MB
-MAX_HEADER_BYTES = 1_000_000  # of a header, and of an index
 MAX_FILE_BYTES = 2**30
 MAX_RANK = 8
 
@@ -101,19 +96,49 @@ def find_weights(root: Path, folder: str) -> dict[str, StoredTensor]:
     """
     single, index = f"{folder}/{SINGLE}", f"{folder}/{INDEX}"
     if not (root / index).exists():
-        return _header(root, single)
+        return file_tensors(root, single)
     if (root / single).exists():
         raise CheckpointError(f"{folder}: holds both {SINGLE} and {INDEX}")
     weight_map = _weight_map(read_json(read_file(root, index, MAX_HEADER_BYTES), index), index)
     found: dict[str, StoredTensor] = {}
     for file in sorted(set(weight_map.values())):
-        tensors = _header(root, f"{folder}/{file}")
+        tensors = file_tensors(root, f"{folder}/{file}")
         expected = {key for key, value in weight_map.items() if value == file}
         if tensors.keys() != expected:
             key = min(tensors.keys() ^ expected)
             raise CheckpointError(f"{folder}/{file}: and {INDEX} disagree on tensor {short(key)}")
         found |= tensors
     return found
+
+
+def file_tensors(root: Path, file: str) -> dict[str, StoredTensor]:
+    """The tensors of one safetensors file, which must lie end to end and fill it.
+
+    Raises CheckpointError.
+    """
+    with open_file(root, file, MAX_FILE_BYTES) as handle:
+        size = handle.seek(0, 2)
+        handle.seek(0)
+        length = int.from_bytes(handle.read(8), "little")
+        if size < 8 or length > size - 8:
+            raise CheckpointError(f"{file}: not a whole safetensors file ({size:,} bytes)")
+        if length > MAX_HEADER_BYTES:
+            raise CheckpointError(
+                f"{file}: a header of {length:,} bytes; at most {MAX_HEADER_BYTES:,} are allowed"
+            )
+        header = read_json(handle.read(length), file)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise CheckpointError(f"{file}: __metadata__ must be texts")
+    tensors = {key: _entry(entry, file, key, 8 + length) for key, entry in header.items()}
+    end = 8 + length
+    for key, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].length)):
+        if tensor.start != end:
+            raise CheckpointError(f"{file}: a gap or an overlap before tensor {short(key)}")
+        end += tensor.length
+    if end != size:
+        raise CheckpointError(f"{file}: {size:,} bytes, of which the header knows {end:,}")
+    return tensors
 
 
 def check_weights(
@@ -169,33 +194,6 @@ def _weight_map(index: dict[str, Any], name: str) -> dict[str, str]:
     if files != [f"model-{n:05}-of-{len(files):05}.safetensors" for n in range(1, len(files) + 1)]:
         raise CheckpointError(f"{name}: its {len(files)} shards are not one series from 1")
     return weight_map
-
-
-def _header(root: Path, file: str) -> dict[str, StoredTensor]:
-    """The tensors of one safetensors file, which must lie end to end and fill it."""
-    with open_file(root, file, MAX_FILE_BYTES) as handle:
-        size = handle.seek(0, 2)
-        handle.seek(0)
-        length = int.from_bytes(handle.read(8), "little")
-        if size < 8 or length > size - 8:
-            raise CheckpointError(f"{file}: not a whole safetensors file ({size:,} bytes)")
-        if length > MAX_HEADER_BYTES:
-            raise CheckpointError(
-                f"{file}: a header of {length:,} bytes; at most {MAX_HEADER_BYTES:,} are allowed"
-            )
-        header = read_json(handle.read(length), file)
-    metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise CheckpointError(f"{file}: __metadata__ must be texts")
-    tensors = {key: _entry(entry, file, key, 8 + length) for key, entry in header.items()}
-    end = 8 + length
-    for key, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].length)):
-        if tensor.start != end:
-            raise CheckpointError(f"{file}: a gap or an overlap before tensor {short(key)}")
-        end += tensor.length
-    if end != size:
-        raise CheckpointError(f"{file}: {size:,} bytes, of which the header knows {end:,}")
-    return tensors
 
 
 def _entry(entry: Any, file: str, key: str, data_start: int) -> StoredTensor:

@@ -1,0 +1,25 @@
+"""Checkpoints from the Hugging Face Hub, and to it.
+
+    path = pull("owner/name")          # a folder for `vq.checkpoints.load`, verified
+    push(path, "me/name")              # as it stands, card included
+
+A repo's id may be typed by a stranger, so it is never looked for on the disk, and no token is sent
+unless one is given.
+"""
+
+from vq.hub.cache import Pulled, pulled, remove
+from vq.hub.errors import HubError
+from vq.hub.pulling import DEADLINE, Progress, load, pull, pull_steps, resolve
+
+__all__ = [
+    "DEADLINE",
+    "HubError",
+    "Progress",
+    "Pulled",
+    "load",
+    "pull",
+    "pull_steps",
+    "pulled",
+    "remove",
+    "resolve",
+]
