@@ -284,12 +284,16 @@ def _carry_over(old: Path, new: Path) -> None:
     )
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """What tells one folder from another that has taken its name; None if there is no folder."""
-    if not folder.is_dir():
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    """What tells one folder from another that has taken its name; None if there is no folder.
+
+    Its number alone would not do: a file system gives that of a deleted folder to a new one.
+    """
+    try:
+        status = folder.stat()
+    except OSError:
         return None
-    status = folder.stat()
-    return status.st_dev, status.st_ino
+    return (status.st_dev, status.st_ino, status.st_mtime_ns) if folder.is_dir() else None
 
 
 class _FrontMatterLoader(yaml.SafeLoader):
