@@ -251,7 +251,7 @@ def of_repo(repo: Repo, rest: str, request: Request, body: bytes, user: bool) ->
     for pattern, action in ROUTES:
         if match := re.fullmatch(pattern, rest):
             revision = match.groupdict().get("revision") or "main"
-            commit = repo.resolve(revision)
+            commit = repo.resolve("main" if action is create_branch else revision)
             if commit is None:
                 return error(404, "RevisionNotFound")
             if action is resolve:
@@ -282,7 +282,9 @@ def commit_files(repo: Repo, commit: str, body: bytes, revision: str) -> Reply:
         if line["key"] == "file":
             files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
     sha = repo.commit(files, revision)
-    return json_reply({"commitUrl": f"http://x/{repo.repo_id}/commit/{sha}", "commitOid": sha})
+    # The client takes this apart, and knows only the hosts that were set when it was imported.
+    url = f"https://huggingface.co/{repo.repo_id}/commit/{sha}"
+    return json_reply({"commitUrl": url, "commitOid": sha})
 
 
 def resolve(repo: Repo, commit: str, name: str, request: Request) -> Reply:
@@ -301,8 +303,16 @@ def resolve(repo: Repo, commit: str, name: str, request: Request) -> Reply:
     return Reply(200, data, headers)
 
 
+def create_branch(repo: Repo, commit: str, body: bytes, revision: str) -> Reply:
+    if revision in repo.branches:
+        return error(409, "")
+    repo.branches[revision] = repo.branches["main"]
+    return json_reply({})
+
+
 ROUTES: list[tuple[str, Callable[..., Reply]]] = [
     (r"/resolve/(?P<revision>[^/]+)/(?P<file>.+)", resolve),
+    (r"/branch/(?P<revision>.+)", create_branch),
     (r"/preupload/(?P<revision>.+)", preupload),
     (r"/commit/(?P<revision>.+)", commit_files),
     (r"(?:/revision/(?P<revision>.+))?", model_info),

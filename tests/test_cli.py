@@ -222,7 +222,16 @@ def test_help_is_there_for_every_command() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "vq", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("train", "evaluate", "reconstruct", "inpaint", "sample", "info"):
+    for command in (
+        "train",
+        "evaluate",
+        "reconstruct",
+        "inpaint",
+        "sample",
+        "pull",
+        "push",
+        "info",
+    ):
         assert command in result.stdout
 
 

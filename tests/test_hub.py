@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import vq
 from tests.hub_faults import CASES, HEAD, REPO, WEIGHTS, Case, tiny_files
+from tests.hub_fixtures import no_token_seen, server
 from tests.loopback_hub import GOOD_TOKEN, Fault, LoopbackHub, cut, drip, hang, status
 from tests.test_diffusers_vq import saved
 from tests.tiny_networks import files_of
@@ -19,28 +19,7 @@ from vq.checkpoints import load
 from vq.hub import HubError, cache, pulling
 from vq.layout import DIFFUSERS_WEIGHTS, MAX_BYTES, checkpoint_files
 
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    """A Hub with one repo, an empty cache, and every place filled where a token could be found."""
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hf_secret\n")
-    (tmp_path / "hf").mkdir()
-    (tmp_path / "hf" / "token").write_text(GOOD_TOKEN)
-    with LoopbackHub() as server:
-        for name, value in {
-            "HF_ENDPOINT": server.url,
-            "HF_HUB_OFFLINE": "0",
-            "CODEBRUSH_CACHE": str(tmp_path / "cache"),
-            "HF_TOKEN": GOOD_TOKEN,
-            "HUGGING_FACE_HUB_TOKEN": GOOD_TOKEN,
-            "HF_TOKEN_PATH": str(tmp_path / "hf" / "token"),
-            "HF_HOME": str(tmp_path / "hf"),
-            "NETRC": str(tmp_path / "netrc"),
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(pulling, "RESERVE", pulling.RESERVE)
-        server.add(REPO, tiny_files())
-        yield server
+__all__ = ["server"]  # a fixture
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +36,6 @@ def pulled_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def checkpoint_of(folder: Path) -> dict[str, bytes]:
     return {name: data for name, data in files_of(folder).items() if name != cache.RECORD}
-
-
-def no_token_seen(server: LoopbackHub) -> bool:
-    sent = [value for request in server.requests for value in request.headers.values()]
-    return not any("authorization" in request.headers for request in server.requests) and not any(
-        secret in value for value in sent for secret in (GOOD_TOKEN, "hf_secret")
-    )
 
 
 def entries(root: Path) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vq.checkpoints import DEFAULT_CHECKPOINT, CheckpointError
+from vq.hub import DEADLINE
 from vq.inpainting import MODES, TEMPERATURE
 from vq.recipes import STAGES
 
@@ -78,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         "over random orders).",
     )
     p.set_defaults(run=_evaluate)
-    p.add_argument("checkpoint", type=Path, nargs="?", default=DEFAULT_CHECKPOINT)
+    _add_checkpoint(p, "checkpoint", nargs="?")
     p.add_argument("--data", type=Path, required=True, help="folder or zip of pictures")
     p.add_argument("--split", help="sub-folder of the data, for instance test")
     p.add_argument("--limit", type=int, help="use this many pictures, spread over the set")
@@ -140,16 +141,47 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(p)
     _add_sampling(p)
 
+    p = commands.add_parser(
+        "pull",
+        help="fetch a checkpoint from the Hugging Face Hub",
+        description="Fetch a checkpoint, one of ours or a VQModel of diffusers, verify it and keep "
+        "it in ~/.cache/codebrush/hub or $CODEBRUSH_CACHE. Prints the folder. What is there "
+        "already is not asked for again.",
+    )
+    p.set_defaults(run=_pull)
+    p.add_argument("repo", metavar="OWNER/NAME")
+    p.add_argument("--revision", default="main", help="branch, tag or commit (main)")
+    p.add_argument("--refresh", action="store_true", help="ask for a newer commit")
+    p.add_argument("--token", action="store_true", help="send yours, for a private or gated repo")
+    p.add_argument("--deadline", type=float, default=DEADLINE, help="seconds at most (60)")
+
+    p = commands.add_parser(
+        "push",
+        help="upload a checkpoint's folder to the Hugging Face Hub",
+        description="Upload a folder as it stands, card and pictures included, after a look at "
+        "whether it is sound. Needs a token: `hf auth login`, or HF_TOKEN.",
+    )
+    p.set_defaults(run=_push)
+    p.add_argument("folder", type=Path)
+    p.add_argument("repo", metavar="OWNER/NAME", help="is made if it does not exist")
+    p.add_argument("--revision", default="main", help="branch, is made as well (main)")
+    p.add_argument("--private", action="store_true", help="if the repo is made, make it private")
+
     p = commands.add_parser("info", help="what a checkpoint is made of")
     p.set_defaults(run=_info)
-    p.add_argument("checkpoint", type=Path, nargs="?", default=DEFAULT_CHECKPOINT)
+    _add_checkpoint(p, "checkpoint", nargs="?")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
 
+def _add_checkpoint(p: argparse.ArgumentParser, name: str, **options: Any) -> None:
+    help = "folder, or the id OWNER/NAME of a repo on the Hub (checkpoints/scenes-128)"
+    p.add_argument(name, default=str(DEFAULT_CHECKPOINT), help=help, **options)
+
+
 def _add_common(p: argparse.ArgumentParser) -> None:
     p.add_argument("-o", "--out", type=Path, required=True, help="file to write")
-    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, help="folder")
+    _add_checkpoint(p, "--checkpoint")
 
 
 def _add_sampling(p: argparse.ArgumentParser) -> None:
@@ -209,9 +241,9 @@ def _reproduce(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from vq.checkpoints import load
     from vq.data import load_pictures
     from vq.evaluation import evaluate
+    from vq.hub import load
 
     data = load_pictures(args.data, args.split, size=args.size, limit=args.limit)
     _show(evaluate(load(args.checkpoint), data), as_json=args.json)
@@ -225,7 +257,7 @@ def _card(args: argparse.Namespace) -> None:
 
 
 def _reconstruct(args: argparse.Namespace) -> None:
-    from vq.checkpoints import load
+    from vq.hub import load
     from vq.inpainting import decode
     from vq.pictures import read_picture
 
@@ -238,8 +270,8 @@ def _reconstruct(args: argparse.Namespace) -> None:
 
 
 def _encode(args: argparse.Namespace) -> None:
-    from vq.checkpoints import load
     from vq.code_file import CodeFile
+    from vq.hub import load
     from vq.pictures import read_picture, working_size
     from vq.weights import fingerprint
 
@@ -255,8 +287,8 @@ def _encode(args: argparse.Namespace) -> None:
 
 
 def _decode(args: argparse.Namespace) -> None:
-    from vq.checkpoints import load
     from vq.code_file import CodeFile
+    from vq.hub import load
     from vq.inpainting import decode
     from vq.weights import fingerprint
 
@@ -286,7 +318,7 @@ def _summary(codes: np.ndarray) -> str:
 
 
 def _inpaint(args: argparse.Namespace) -> None:
-    from vq.checkpoints import load
+    from vq.hub import load
     from vq.inpainting import inpaint
     from vq.pictures import read_mask, read_picture
 
@@ -309,8 +341,8 @@ def _inpaint(args: argparse.Namespace) -> None:
 
 
 def _sample(args: argparse.Namespace) -> None:
-    from vq.checkpoints import load
     from vq.generation import sample_pictures
+    from vq.hub import load
     from vq.pictures import picture_grid
 
     if not 1 <= args.n <= 1024:
@@ -322,10 +354,41 @@ def _sample(args: argparse.Namespace) -> None:
     print(args.out)
 
 
+def _pull(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from vq.hub import pull_steps
+
+    steps = pull_steps(
+        args.repo,
+        args.revision,
+        token=args.token,
+        deadline=args.deadline,
+        refresh=args.refresh,
+    )
+    with tqdm(unit="B", unit_scale=True, desc=args.repo, leave=False, disable=None) as bar:
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                folder = end.value
+                break
+            bar.total = progress.total or None
+            bar.update(progress.done - bar.n)
+    print(folder)
+
+
+def _push(args: argparse.Namespace) -> None:
+    from vq.hub import push
+
+    print(push(args.folder, args.repo, args.revision, private=args.private))
+
+
 def _info(args: argparse.Namespace) -> None:
     from vq.checkpoints import describe
+    from vq.hub import resolve
 
-    _show(describe(args.checkpoint), as_json=args.json)
+    _show(describe(resolve(args.checkpoint)), as_json=args.json)
 
 
 def _show(figures: dict[str, Any], *, as_json: bool, indent: str = "") -> None:

@@ -10,6 +10,7 @@ unless one is given.
 from vq.hub.cache import Pulled, pulled, remove
 from vq.hub.errors import HubError
 from vq.hub.pulling import DEADLINE, Progress, load, pull, pull_steps, resolve
+from vq.hub.pushing import push
 
 __all__ = [
     "DEADLINE",
@@ -20,6 +21,7 @@ __all__ = [
     "pull",
     "pull_steps",
     "pulled",
+    "push",
     "remove",
     "resolve",
 ]
