@@ -20,7 +20,7 @@ from demo.codemap import CodeMap, CodeMapError, Patches, read_codes, read_mask
 from demo.edit_view import EditParts, caption
 from demo.history import NOBODY
 from demo.jobs import Description, Refusal
-from demo.session import Made, Session, Snapshot
+from demo.session import Kind, Made, Session, Snapshot
 from demo.text import language_of, say
 from demo.toasts import Updates, expected, unexpected
 
@@ -153,7 +153,7 @@ class Editor:
                 gr.Warning(unexpected("brush", request).message)
             return {self.parts.canvas: answer}
         code = int(given[0]) if len(given) == 1 else None
-        kind = "pasted" if code is None else "brushed"
+        kind: Kind = "pasted" if code is None else "brushed"
         made = Made(kind, cells=int(np.count_nonzero(cells)), code=code)
         session = session.edit(picture, codes, cells, made)
         updates = self.parts.shown(session, language)

@@ -10,6 +10,7 @@ import os
 import secrets
 import tempfile
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -58,6 +59,9 @@ class Origin:
     akin: int | None = None
 
 
+Kind = Literal["opened", "generated", "code_file", "resampled", "brushed", "pasted", "switched"]
+
+
 @dataclass(frozen=True)
 class Made:
     """What made a snapshot: its `kind`, and what belongs to that kind.
@@ -65,7 +69,7 @@ class Made:
     The words for it are `step_` and the kind in `demo/text`.
     """
 
-    kind: str
+    kind: Kind
     cells: int = 0  # that were repainted
     code: int | None = None  # with which
     origin: Origin | None = None  # of what a prior made

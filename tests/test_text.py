@@ -12,6 +12,7 @@ import pytest
 
 from demo import codemap, explorer, history, shortcuts
 from demo.jobs import QUALITIES
+from demo.session import Kind
 from demo.tabs import transplant
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq import code_file
@@ -28,13 +29,7 @@ COMPOSED = {
     "transplant_": {f"transplant_{name}" for name in transplant.OTHER_WORDS},
     "prior_": {"prior_masked", "prior_pixelcnn"},
     "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
-    "step_": {
-        f"step_{kind}"
-        for kind in (
-            *("opened", "generated", "code_file"),
-            *("resampled", "brushed", "pasted", "switched"),
-        )
-    },
+    "step_": {f"step_{kind}" for kind in get_args(Kind)},
     "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},
     "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
     "learn_column_": {f"learn_column_{c}" for c in ("code", "pixel", "dim", "bytes")},
