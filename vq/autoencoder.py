@@ -121,14 +121,15 @@ class Encoder(nn.Sequential):
 
 
 class Decoder(nn.Sequential):
-    """z_q (B, books * D, h, w) -> (B, C, h * stride, w * stride)."""
+    """z_q (B, books * D, h, w) -> (B, out, h * stride, w * stride); out: None for C."""
 
-    def __init__(self, c: VQVAEConfig) -> None:
+    def __init__(self, c: VQVAEConfig, out: int | None = None) -> None:
+        last = c.channels if out is None else out
         layers: list[nn.Module] = [nn.Conv2d(c.books * c.code_dim, c.hidden, 3, padding=1)]
         layers += [ResidualBlock(c.hidden, c.residual_hidden) for _ in range(c.decoder_blocks)]
         for i in range(c.downsamplings):
-            out = c.channels if i == c.downsamplings - 1 else c.hidden
-            layers += [nn.ReLU(), nn.ConvTranspose2d(c.hidden, out, 4, 2, 1)]
+            width = last if i == c.downsamplings - 1 else c.hidden
+            layers += [nn.ReLU(), nn.ConvTranspose2d(c.hidden, width, 4, 2, 1)]
         super().__init__(*layers)
 
 

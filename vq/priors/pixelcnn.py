@@ -11,6 +11,7 @@ To fill a hole code by code, see `vq.priors.incremental`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -118,17 +119,8 @@ class PixelCNN(nn.Module):
         self.layers = cast(list[GatedLayer], nn.ModuleList([first, *rest]))
         self.head = nn.Linear(c, config.head)
         self.out = nn.Linear(config.head, config.num_codes)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Unit variance before every gate, however deep, as batch normalisation would give."""
         nn.init.normal_(self.label_embedding.weight, std=0.02)
-        for layer in self.layers:
-            power = 1.0 if layer.first else GATE_POWER
-            _normal(layer.vertical, power)
-            _normal(layer.horizontal, 2.0)
-            _normal(layer.link, 2.0)
-            _normal(layer.out, GATE_POWER * (1 if layer.first else len(self.layers)))
+        initialise(self.layers)
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See `logits`: the same, under a name that wrappers of modules know."""
@@ -170,6 +162,16 @@ class PixelCNN(nn.Module):
         from vq.priors.incremental import RasterWalk
 
         return RasterWalk(self, codes, labels, row=row)
+
+
+def initialise(layers: Sequence[GatedLayer]) -> None:
+    """Unit variance before every gate, however deep, as batch normalisation would give."""
+    for layer in layers:
+        power = 1.0 if layer.first else GATE_POWER
+        _normal(layer.vertical, power)
+        _normal(layer.horizontal, 2.0)
+        _normal(layer.link, 2.0)
+        _normal(layer.out, GATE_POWER * (1 if layer.first else len(layers)))
 
 
 def _normal(conv: nn.Conv2d, power: float) -> None:
