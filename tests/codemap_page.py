@@ -39,6 +39,7 @@ TEXT = {
         "codemap_heat": f"{language} heat {{name}}",
         "codemap_heat_high": f"{language} {{top}}",
         "codemap_heat_busy": f"{language} {{name}} {{percent}}",
+        "codemap_zoom": f"{language} zoom {{zoom}}",
         "codemap_remaining": f"{language} {{count}} remaining",
     }
     for language in ("en", "ko")

@@ -32,7 +32,10 @@ HERE = Path(__file__).parent
 TEMPLATE = (HERE / "template.html").read_text("utf-8")
 STYLE = (HERE / "style.css").read_text("utf-8")
 # Gradio runs the script as the body of one function, so the parts see each other's names.
-PARTS = ("mask", "drawing", "page", "heat", "code_brush", "clipboard", "edit", "keys", "main")
+PARTS = (
+    *("mask", "drawing", "page", "heat", "code_brush", "clipboard"),
+    *("edit", "zoom", "keys", "main"),
+)
 SCRIPT = "\n".join(
     (shortcuts.SCRIPT, *((HERE / "script" / f"{part}.js").read_text("utf-8") for part in PARTS))
 )
@@ -45,6 +48,7 @@ TEXT_KEYS = tuple(
         *("code_brush", "code_number", "code_range", "fill", "taken"),
         *("history", "undo", "redo", "selection", "invert", "clear"),
         *("clipboard", "copy", "paste", "flips", "flip_across", "flip_down"),
+        *("same", "zoom", "zoom_off"),
         *("copied", "other_checkpoint", "hint_paste", "hint_paste_touch"),
         *("view", "view_picture", "view_codes", "view_both", "view_surprise"),
         *("heat", "heat_low", "heat_high", "heat_waiting", "heat_busy"),

@@ -21,4 +21,4 @@ function shortcutOf(group, event) {
 // Keys as they are printed on the keyboard.
 const CAPS = { ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓", ArrowRight: "→", PageUp: "Page Up", PageDown: "Page Down" };
 const capsOf = (keys) =>
-  keys.split("+").map((key) => (key === "Ctrl" && mac ? "⌘" : key === "Escape" ? "Esc" : (CAPS[key] ?? key)));
+  keys.split(/\+(?=.)/).map((key) => (key === "Ctrl" && mac ? "⌘" : key === "Escape" ? "Esc" : (CAPS[key] ?? key)));

@@ -39,10 +39,14 @@ SHORTCUTS: dict[str, dict[str, Shortcut]] = {
     "actions": {
         "smaller": Shortcut("keys_smaller", ("[",)),
         "larger": Shortcut("keys_larger", ("]",)),
+        "zoom_in": Shortcut("keys_zoom_in", ("+", "=")),
+        "zoom_out": Shortcut("keys_zoom_out", ("-",)),
+        "zoom_off": Shortcut("codemap_zoom_off", ("0",)),
         "undo": Shortcut("keys_undo", ("Ctrl+Z",)),
         "redo": Shortcut("keys_redo", ("Ctrl+Y", "Ctrl+Shift+Z")),
         "invert": Shortcut("keys_invert", ("X",)),
         "clear": Shortcut("keys_clear", ("Delete",)),
+        "same": Shortcut("codemap_same", ("A",)),
         "copy": Shortcut("codemap_copy", ("Ctrl+C",)),
         "flip_across": Shortcut("keys_flip_across", ("H",)),
         "flip_down": Shortcut("keys_flip_down", ("V",)),
@@ -55,6 +59,7 @@ SHORTCUTS: dict[str, dict[str, Shortcut]] = {
     "held": {
         "erase": Shortcut("keys_erase", ("Shift",)),
         "take_up": Shortcut("keys_take_up", ("Alt",)),
+        "zoom": Shortcut("keys_zoom", ("Ctrl",)),
     },
     "history": {
         "walk": Shortcut("keys_steps", ("ArrowLeft", "ArrowRight", "Home", "End")),

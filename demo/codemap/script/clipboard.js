@@ -14,7 +14,9 @@ onNews("paste", () => {
   if (props.copy_only) return; // the news is from there
   if (tool !== "paste") take("paste");
   stage.scrollIntoView({ block: "center" });
+  pressed = coarse.matches; // a finger needs no cursor
   stage.focus({ preventScroll: true });
+  pressed = false;
 });
 
 function copy() {

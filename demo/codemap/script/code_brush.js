@@ -92,8 +92,9 @@ function renderCode(shown) {
   codeField.disabled = Boolean(props.disabled);
   codeField.setAttribute("aria-invalid", String(code === null && Boolean(codeField.value)));
   const swatch = find(".codemap-held");
-  swatch.width = swatch.height = 20 * view.ratio; // which also clears it
-  if (code !== null) drawLayer(swatch.getContext("2d"), inked([1]), { rows: 1, cols: 1 }, frame.palette);
+  const side = (swatch.width = swatch.height = 20 * view.ratio); // which also clears it
+  const whole = { rows: 1, cols: 1, span: [0, 0, side, side] };
+  if (code !== null) drawLayer(swatch.getContext("2d"), inked([1]), whole, frame.palette);
 }
 
 codeField.addEventListener("input", () => refresh());

@@ -22,8 +22,9 @@ function colourOf(code, palette) {
 
 // Lays cells of a map over a canvas, as pictures of their codes: {cells, codes} in the colours of the palette,
 // {cells, patches: {image, side, columns}, which} as these patches of an image that has them edge to edge, `side` pixels
-// each. One pixel after another first, and all of it enlarged then: no patch runs into one that is no neighbour.
-function drawLayer(context, { cells, codes, patches, which }, { rows, cols }, palette) {
+// each. One pixel after another first, and all of it enlarged then: no patch runs into one that is no neighbour. `span`
+// is where on the canvas the whole map would be.
+function drawLayer(context, { cells, codes, patches, which }, { rows, cols, span }, palette) {
   const side = patches?.side ?? 1;
   const small = Object.assign(document.createElement("canvas"), { width: cols * side, height: rows * side });
   const pixels = small.getContext("2d");
@@ -39,12 +40,13 @@ function drawLayer(context, { cells, codes, patches, which }, { rows, cols }, pa
     }
   });
   context.imageSmoothingEnabled = Boolean(patches);
-  context.drawImage(small, 0, 0, context.canvas.width, context.canvas.height);
+  context.drawImage(small, ...span);
 }
 
 class MapView {
   constructor(stage, base, overlay) {
     Object.assign(this, { stage, base, overlay, rows: 0, cols: 0, ratio: 0, width: 0, height: 0 });
+    Object.assign(this, { zoom: 1, left: 0, top: 0 });
     this.below = base.getContext("2d");
     this.above = overlay.getContext("2d");
   }
@@ -64,11 +66,22 @@ class MapView {
     Object.assign(this, { rows, cols, ratio, width, height, cell: cell / ratio });
     for (const canvas of [this.base, this.overlay]) Object.assign(canvas, { width, height });
     Object.assign(this.stage.style, { width: `${width / ratio}px`, height: `${height / ratio}px` });
-    // The first pixel of each column and row, as nearest-neighbour scaling of the codes has it.
-    this.xs = Array.from({ length: cols + 1 }, (_, c) => Math.ceil((c * width) / cols - 0.5));
-    this.ys = Array.from({ length: rows + 1 }, (_, r) => Math.ceil((r * height) / rows - 0.5));
     this.hatch = this.makeHatch();
+    this.look(this.zoom, this.left, this.top);
     return true;
+  }
+
+  // Shows the map `zoom` times as large, from the column `left` and the row `top` on, or as near to that as it goes.
+  look(zoom, left, top) {
+    const { rows, cols, width, height } = this;
+    const within = (value, cells) => Math.max(0, Math.min(cells - cells / zoom, value));
+    const [across, down] = [(zoom * width) / cols, (zoom * height) / rows]; // pixels a cell
+    // Whole pixels, so that the picture and the lines on it move together.
+    const [x, y] = [-Math.round(across * within(left, cols)), -Math.round(down * within(top, rows))];
+    Object.assign(this, { zoom, left: -x / across, top: -y / down, span: [x, y, zoom * width, zoom * height] });
+    // The first pixel of each column and row, as nearest-neighbour scaling of the codes has it.
+    this.xs = Array.from({ length: cols + 1 }, (_, c) => x + Math.ceil(c * across - 0.5));
+    this.ys = Array.from({ length: rows + 1 }, (_, r) => y + Math.ceil(r * down - 0.5));
   }
 
   makeHatch() {
@@ -92,7 +105,7 @@ class MapView {
     if (image && (view !== "codes" || !codes)) {
       below.imageSmoothingQuality = "high";
       below.imageSmoothingEnabled = true;
-      below.drawImage(image, 0, 0, width, height);
+      below.drawImage(image, ...this.span);
     }
     if (codes && (["codes", "both"].includes(view) || !image)) {
       const colours = Array.from(codes, (code) => colourOf(code, palette));
@@ -103,7 +116,7 @@ class MapView {
       const colours = Array.from(heat.bits, (bits) => (isNaN(bits) ? null : heatColour(bits, heat.top, heatPalette)));
       this.drawCells(colours, 0.7);
     }
-    if (this.cell >= 5) this.drawGrid(below);
+    if (this.zoom * this.cell >= 5) this.drawGrid(below);
   }
 
   // Leaves what is there in greys.
@@ -124,7 +137,7 @@ class MapView {
     canvas.getContext("2d").putImageData(picture, 0, 0);
     below.globalAlpha = opacity;
     below.imageSmoothingEnabled = false;
-    below.drawImage(canvas, 0, 0, this.width, this.height);
+    below.drawImage(canvas, ...this.span);
     below.globalAlpha = 1;
   }
 
@@ -154,7 +167,7 @@ class MapView {
     const path = new Path2D();
     // Along the edge of the map lines move inwards, where all of them can be seen.
     const inset = 1.75 * this.ratio;
-    const within = (places) => places.map((at) => Math.max(inset, Math.min(places.at(-1) - inset, at)));
+    const within = (places) => places.map((at) => Math.max(places[0] + inset, Math.min(places.at(-1) - inset, at)));
     const [xs, ys] = [within(this.xs), within(this.ys)];
     const at = (row, col) => row >= 0 && col >= 0 && row < rows && col < cols && cells[row * cols + col];
     this.eachRun((k, col) => !at(k - 1, col) !== !at(k, col), rows + 1, cols, (k, from, to) => {

@@ -39,6 +39,7 @@ const ACTIONS = {
   clear: () => change((cells) => cells.fill(0)),
   fill: () => brush(region.cells.slice()),
   invert: () => change((cells) => cells.forEach((cell, i) => (cells[i] = 1 - cell))),
+  same: () => selectCode(codeInQuestion()),
   copy,
   flip_across: () => flip(true),
   flip_down: () => flip(false),
@@ -68,6 +69,16 @@ function take(name) {
   refresh();
 }
 
+// The code that was inspected, or the one that is pointed at; null where there is none.
+function codeInQuestion() {
+  if (tool === "inspect" && picked) return picked.code;
+  const cell = pointedCell();
+  return cell && codeAt(cell);
+}
+
+// Adds every cell of this code to the region.
+const selectCode = (code) => change((cells) => frame.codes.forEach((one, i) => one === code && (cells[i] = 1)));
+
 function inspect(cell) {
   const code = codeAt(cell);
   picked = code === null ? null : { ...cell, code };
@@ -82,8 +93,8 @@ function inspect(cell) {
 function placeOf(event) {
   const box = overlay.getBoundingClientRect();
   return {
-    x: ((event.clientX - box.left) / box.width) * region.cols,
-    y: ((event.clientY - box.top) / box.height) * region.rows,
+    x: view.left + (((event.clientX - box.left) / box.width) * region.cols) / view.zoom,
+    y: view.top + (((event.clientY - box.top) / box.height) * region.rows) / view.zoom,
   };
 }
 
@@ -99,7 +110,7 @@ const PEN_ERASER = 32; // in event.buttons
 const erases = (event) => event.shiftKey || event.button === 2 || Boolean(event.buttons & (2 | PEN_ERASER));
 
 overlay.addEventListener("pointerdown", (event) => {
-  if (!event.isPrimary || event.button === 1 || !ready() || drag) return;
+  if (!event.isPrimary || event.button === 1 || !ready() || drag || moving()) return;
   event.preventDefault();
   pressed = true; // so that this focus is not taken for the keyboard's
   stage.focus({ preventScroll: true });
@@ -131,7 +142,7 @@ overlay.addEventListener("pointerdown", (event) => {
 });
 
 overlay.addEventListener("pointermove", (event) => {
-  if (!event.isPrimary || !ready()) return;
+  if (!event.isPrimary || !ready() || moving()) return;
   if (!moved(event)) return; // browsers also send this when the page moves under the pointer
   if (drag?.byPointer && event.buttons === 0) finish(); // the button was let go where nothing was told
   // Browsers report one movement a picture; the places in between come with it.

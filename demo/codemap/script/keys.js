@@ -11,6 +11,15 @@ const STEPS = {
   End: [0, Infinity],
 };
 
+// What is no change of anything, and goes on while a job runs.
+const LOOKS = {
+  smaller: () => resize(size() - 1),
+  larger: () => resize(size() + 1),
+  zoom_in: () => zoomBy(1.5),
+  zoom_out: () => zoomBy(1 / 1.5),
+  zoom_off: wholeMap,
+};
+
 // Keys that work while the focus is in the component or the pointer over the map. True where the keys did something.
 function shortcut(event) {
   const name = shortcutOf("tools", event);
@@ -19,7 +28,7 @@ function shortcut(event) {
   const action = shortcutOf("actions", event);
   if (action === "copy" && String(getSelection())) return false; // of text
   if (action === "leave") return leave();
-  if (action === "smaller" || action === "larger") resize(size() + (action === "larger" ? 1 : -1));
+  if (LOOKS[action]) LOOKS[action]();
   else if (action) act(action);
   return Boolean(action);
 }
@@ -48,6 +57,7 @@ function walk([down, right]) {
   const from = cursor ?? placeOfCursor();
   cursor = lastCell = cellOf({ x: from.col + right, y: from.row + down });
   if (drag?.kind === "rectangle") drag.end = cursor;
+  bringIntoView(cursor);
   describe(cursor);
   refresh();
 }

@@ -3,7 +3,8 @@
 root.addEventListener("click", (event) => {
   const { tool: name, action, view: look } = event.target.closest("button")?.dataset ?? {};
   if (name) take(name);
-  if (action) act(action);
+  if (action === "zoom_off") wholeMap();
+  else if (action) act(action);
   if (look && able({ view: look })) {
     shownView = look;
     refresh({ base: true });
@@ -37,6 +38,7 @@ function update() {
     wet = [];
     told = "";
     latest = "region";
+    Object.assign(view, { zoom: 1, left: 0, top: 0, width: 0 }); // no width: to be fitted anew
     if (tool === "paste") tool = toolBefore;
     region.reset(rows, cols);
     settled = false;

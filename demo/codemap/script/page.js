@@ -90,7 +90,10 @@ function renderControls(shown) {
     button.setAttribute("aria-disabled", String(!shown || !able(button.dataset)));
   }
   find(".codemap-flips").hidden = !shown || tool !== "paste";
-  find(".codemap-size").hidden = shown && tool === "paste"; // one takes the place of the other
+  find(".codemap-same").hidden = !shown || tool !== "inspect";
+  find(".codemap-size").hidden = shown && ["paste", "inspect"].includes(tool); // those take its place
+  find(".codemap-zoom").hidden = view.zoom === 1;
+  find(".codemap-zoom").textContent = say("zoom", { zoom: view.zoom.toFixed(1) });
   slider.disabled = !shown || props.disabled || !["brush", "eraser", "code"].includes(tool);
   find(".codemap-size output").textContent = slider.value;
   find(".codemap-dot").setAttribute("r", String(1.5 + 0.9 * size()));
@@ -100,13 +103,14 @@ function renderControls(shown) {
 // Whether a button would do anything now.
 function able({ tool: name, action, view: look }) {
   if (look) return Boolean(frame.image && frame.codes);
-  if (name === "inspect") return true;
+  if (name === "inspect" || action === "zoom_off") return true;
   if (name === "paste" && props.copy_only) return Boolean(clipboard.clip);
   if (props.disabled) return false;
   if (name === "code") return Boolean(frame.codes) && !props.copy_only;
   if (name === "paste") return Boolean(frame.codes && clipboard.clip);
   if (action === "copy") return Boolean(frame.codes) && region.cells.includes(1);
   if (action === "fill") return heldCode() !== null && region.cells.includes(1);
+  if (action === "same") return Boolean(frame.codes) && codeInQuestion() !== null;
   if (["flip_across", "flip_down"].includes(action)) return tool === "paste";
   if (undoesCodes() && ["undo", "redo"].includes(action)) return true; // only the server knows
   if (action === "undo") return region.past.length > 0;
