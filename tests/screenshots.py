@@ -109,6 +109,9 @@ def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, languag
     page.locator("#examples button").first.click()
     paint(page)
     shoot("2-painted")
+    page.keyboard.press("?")
+    shoot("2-keys")
+    page.keyboard.press("Escape")
     side_by_side = page.locator("#prior").get_by_role("radio").last
     if side_by_side.is_visible():
         side_by_side.check()

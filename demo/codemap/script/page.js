@@ -91,7 +91,7 @@ function renderControls(shown) {
   }
   find(".codemap-flips").hidden = !shown || tool !== "paste";
   find(".codemap-same").hidden = !shown || tool !== "inspect";
-  find(".codemap-size").hidden = shown && ["paste", "inspect"].includes(tool); // those take its place
+  root.classList.toggle("codemap-sizeless", ["paste", "inspect"].includes(tool));
   find(".codemap-zoom").hidden = view.zoom === 1;
   find(".codemap-zoom").textContent = say("zoom", { zoom: view.zoom.toFixed(1) });
   slider.disabled = !shown || props.disabled || !["brush", "eraser", "code"].includes(tool);
