@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from vq.autoencoder import VQVAEConfig
@@ -19,7 +21,9 @@ from vq.baselines import (
     SoftmaxVQVAE,
     gaussian_kl,
     inverse_cdf,
+    load_model,
     multi_sample_bound,
+    save_model,
     vimco_terms,
 )
 
@@ -246,6 +250,21 @@ def test_samples_follow_their_probabilities() -> None:
     assert torch.bincount(drawn.flatten(), minlength=4).tolist() == [500, 0, 300, 200]
     edge = torch.tensor([0.0, 1 - 2**-24]).view(1, 2, 1)
     assert inverse_cdf(p.view(1, 1, 4), edge).flatten().tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_saved_model_is_the_same(kind: type[PixelModel], tmp_path: Path) -> None:
+    model = build(kind).eval()
+    save_model(model, tmp_path / "models" / "a.safetensors")
+    loaded = load_model(tmp_path / "models" / "a.safetensors")
+    assert type(loaded) is kind and loaded.config == TINY
+    assert torch.equal(loaded.reconstruct(pixels()), model.reconstruct(pixels()))
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="none of SoftmaxVQVAE"):
+        load_model(tmp_path / "a.safetensors")
 
 
 def test_vimco_needs_something_to_compare() -> None:

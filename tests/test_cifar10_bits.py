@@ -13,10 +13,12 @@ import torch
 
 from tests.test_cifar import write_sheets
 from vq.autoencoder import VQVAEConfig
-from vq.baselines import VIMCO, SoftmaxVQVAE
+from vq.baselines import VIMCO, SoftmaxVQVAE, load_model
 from vq.cifar import load_cifar10
+from vq.evaluation import frequency_bits
 from vq.experiments import Task, cifar10_bits
-from vq.experiments.cifar10_bits import PAPER, SMALL, BitsObjective, frequency_bits, recipe_for
+from vq.experiments.cifar10_bits import PAPER, SMALL, recipe_for
+from vq.objectives import BitsObjective
 from vq.priors.books import BooksPriorConfig
 from vq.training import Run, TrainingConfig
 
@@ -60,6 +62,11 @@ def test_it_trains_measures_and_shows(tmp_path: Path, monkeypatch: pytest.Monkey
     assert set(vimco) == {"many, few"} and vimco["many, few"]["samples"] == 3
     assert result["sweep"]["vqvae-2x4"]["rate"] == pytest.approx(2 * 64 * 2 / 3072, rel=1e-3)
     assert (task.out / "cifar10-bits.png").exists()
+    # The models are those that were measured.
+    vqvae = load_model(task.out / "models" / "vqvae.safetensors")
+    test = load_cifar10(tmp_path, "test")
+    again = cifar10_bits.over(vqvae, test, vqvae.bound).mean()
+    assert bounds["one"]["bits"] == pytest.approx(float(again), abs=1e-3)
 
     text = cifar10_bits.tables(result)
     distortion = bounds["distortion"]["bits"]

@@ -27,7 +27,7 @@ def test_every_level_comes_back() -> None:
             to_levels(torch.tensor([bad]))
 
 
-def setup(rows: int | None = None) -> tuple[PixelSoftmax, torch.Tensor, torch.Tensor]:
+def setup() -> tuple[PixelSoftmax, torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     head = PixelSoftmax(5)
     x = torch.randn(3, 5, 4, 6)
@@ -40,7 +40,7 @@ def setup(rows: int | None = None) -> tuple[PixelSoftmax, torch.Tensor, torch.Te
 def test_likelihood_is_that_of_a_loop_over_sub_pixels(
     rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(likelihood, "ROWS", rows)
+    monkeypatch.setitem(likelihood.ROWS, "cpu", rows)
     head, x, levels = setup()
     weight = head.linear.weight.detach().double().numpy().reshape(3, 256, 5)
     bias = head.linear.bias.detach().double().numpy().reshape(3, 256)
@@ -57,7 +57,7 @@ def test_likelihood_is_that_of_a_loop_over_sub_pixels(
 
 @pytest.mark.parametrize("rows", [7, 1024])
 def test_gradient_is_autograds(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(likelihood, "ROWS", rows)
+    monkeypatch.setitem(likelihood.ROWS, "cpu", rows)
     head, x, levels = setup()
     weights = torch.tensor([1.0, 0.5, 0.25])
     inputs = [x.requires_grad_(), *head.parameters()]

@@ -10,15 +10,20 @@ generator of a step, so that a resumed run sees them again.
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import math
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vq.atomic import write_file
 from vq.autoencoder import Decoder, Encoder, VQVAEConfig
 from vq.autoencoder import quantizer as make_quantizer
 from vq.likelihood import PixelSoftmax, bits_per_dim
@@ -40,8 +45,8 @@ class PixelModel(nn.Module):
     def __init__(self, config: VQVAEConfig, *, encoded: int, decoded: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(dataclasses.replace(config, code_dim=encoded))
-        self.decoder = Decoder(dataclasses.replace(config, code_dim=decoded), config.hidden)
+        self.encoder = Encoder(replace(config, code_dim=encoded))
+        self.decoder = Decoder(replace(config, code_dim=decoded), config.hidden)
         self.pixels = PixelSoftmax(config.hidden, config.channels)
 
     def noise(self, rng: np.random.Generator, shape: tuple[int, ...], samples: int) -> Tensor:
@@ -264,6 +269,31 @@ class VIMCO(PixelModel):
     @torch.no_grad()
     def latents(self, pixels: Tensor) -> Tensor:
         return self.embed(self.posterior(pixels).argmax(-1))
+
+
+def save_model(model: PixelModel, path: Path) -> None:
+    """Its weights as safetensors, with its type and configuration as their metadata."""
+    metadata = {"type": type(model).__name__, "config": json.dumps(asdict(model.config))}
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, save(tensors, metadata=metadata))
+
+
+def load_model(path: Path) -> PixelModel:
+    """The model that `save_model` has saved, on the CPU, in evaluation mode.
+
+    Raises ValueError if the file holds none, or its configuration is out of range.
+    """
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    kinds = {kind.__name__: kind for kind in (SoftmaxVQVAE, GaussianVAE, VIMCO)}
+    if metadata.get("type") not in kinds:
+        raise ValueError(f"{path}: none of {', '.join(kinds)}")
+    values = json.loads(metadata["config"])
+    model = kinds[metadata["type"]](VQVAEConfig(**values | {"levels": tuple(values["levels"])}))
+    model.load_state_dict(tensors)
+    return model.eval()
 
 
 class Samples(NamedTuple):

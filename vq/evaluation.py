@@ -146,6 +146,15 @@ def _exact_bits_per_code(prior: RasterPrior, codes: Tensor, labels: Tensor, batc
     return total / codes.numel()
 
 
+def frequency_bits(maps: Tensor, held_out: Tensor, num_codes: int) -> float:
+    """Mean -log2 of a held-out code's frequency in its book, counted in `maps` plus one each."""
+    total = 0.0
+    for book in range(maps.shape[-1]):
+        counts = torch.bincount(maps[..., book].flatten().int(), minlength=num_codes).double() + 1
+        total -= float((counts / counts.sum()).log2()[held_out[..., book].flatten().int()].sum())
+    return total / held_out.numel()
+
+
 def rate_bits(autoencoder: VQVAE, height: int, width: int) -> float:
     """Bits of a picture's code map under a uniform prior: codes x log2 K (section 3.1)."""
     c = autoencoder.config

@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vq.autoencoder import VQVAE
+from vq.baselines import PixelModel
 from vq.data import Pictures, batch_indices, random_crops, step_generator
+from vq.priors.books import BooksPrior
 from vq.priors.masked import MaskedPrior
 from vq.priors.pixelcnn import PixelCNN
 from vq.quantizer import perplexity
@@ -139,6 +141,42 @@ class PixelCNNObjective(Objective):
         logits = self.model(codes, labels).movedim(1, 3)  # a code's scores lie together in memory
         bits = F.cross_entropy(logits.flatten(0, 2), codes.flatten()) / math.log(2)
         return {"loss": bits, "bits": bits.detach()}
+
+
+class BitsObjective(Objective):
+    """A pixel model's own bound, on pictures that are mirrored half of the time."""
+
+    model: PixelModel
+
+    def __init__(self, model: PixelModel, data: Pictures, seed: int) -> None:
+        super().__init__()
+        self.model, self.data, self.seed = model, data, seed
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
+        rng = step_generator(self.seed, step)
+        pixels = self.data.pixels[batch_indices(len(self.data), self.seed, step, size)]
+        flip = np.less(rng.random(size), 0.5)[:, None, None, None]
+        pixels = np.where(flip, pixels[:, :, ::-1], pixels).transpose(0, 3, 1, 2)
+        return torch.from_numpy(pixels), self.model.noise(rng, pixels.shape, self.model.samples)
+
+    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
+        return self.model.loss(*batch)
+
+
+class BooksPriorObjective(Objective):
+    """-log2 p of the code maps (N, h, w, books): exact, by the chain rule."""
+
+    model: BooksPrior
+
+    def __init__(self, model: BooksPrior, maps: Tensor, seed: int) -> None:
+        super().__init__()
+        self.model, self.maps, self.seed = model, maps, seed
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
+        return (self.maps[batch_indices(len(self.maps), self.seed, step, size)].long(),)
+
+    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
+        return {"loss": self.model.bits(*batch).mean()}
 
 
 def hide(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -20,15 +20,17 @@ from torch import Tensor
 
 from vq.atomic import write_file
 from vq.autoencoder import VQVAEConfig
-from vq.baselines import VIMCO, GaussianVAE, PixelModel, SoftmaxVQVAE
+from vq.baselines import VIMCO, GaussianVAE, PixelModel, SoftmaxVQVAE, save_model
 from vq.cifar import load_cifar10
-from vq.data import Pictures, batch_indices, step_generator
+from vq.data import Pictures, step_generator
+from vq.evaluation import frequency_bits
 from vq.experiments import Task, markdown_table, spent, to_text
 from vq.likelihood import to_levels
+from vq.objectives import BitsObjective, BooksPriorObjective
 from vq.pictures import picture_grid
 from vq.precision import fast
 from vq.priors.books import BooksPrior, BooksPriorConfig
-from vq.training import Objective, Run, TrainingConfig
+from vq.training import Run, TrainingConfig
 
 PAPER_BITS = {"vae": 4.51, "vqvae": 4.67, "vimco": 5.14}
 NAMES = {"vae": "Gaussian VAE", "vqvae": "VQ-VAE", "vimco": "VIMCO"}
@@ -37,7 +39,7 @@ Maker = Callable[[], PixelModel]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes and budgets. Units of time are shared out as `shares` says, if minutes are given."""
+    """Sizes and budgets; `recipe_for` shares out the minutes that are asked for."""
 
     model: VQVAEConfig
     training: TrainingConfig  # of each of the three models
@@ -60,8 +62,7 @@ PAPER = Recipe(
     prior_training=TrainingConfig(steps=50_000, batch=64),
     sweep_training=TrainingConfig(steps=25_000, batch=128, learning_rate=2e-4),
 )
-# For minutes on a processor: a quarter of the units, small batches, few test pictures where
-# every one is decoded 50 times.
+# For minutes on a processor; few test pictures where each is decoded 50 times.
 SMALL = dataclasses.replace(
     PAPER,
     model=VQVAEConfig(hidden=64, residual_hidden=64, num_codes=64, code_dim=16, books=10),
@@ -75,42 +76,6 @@ SMALL = dataclasses.replace(
     measured_pictures=500,
     sweep_pictures=2_000,
 )
-
-
-class BitsObjective(Objective):
-    """A pixel model's own bound, on pictures that are mirrored half of the time."""
-
-    model: PixelModel
-
-    def __init__(self, model: PixelModel, data: Pictures, seed: int) -> None:
-        super().__init__()
-        self.model, self.data, self.seed = model, data, seed
-
-    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
-        rng = step_generator(self.seed, step)
-        pixels = self.data.pixels[batch_indices(len(self.data), self.seed, step, size)]
-        flip = np.less(rng.random(size), 0.5)[:, None, None, None]
-        pixels = np.where(flip, pixels[:, :, ::-1], pixels).transpose(0, 3, 1, 2)
-        return torch.from_numpy(pixels), self.model.noise(rng, pixels.shape, self.model.samples)
-
-    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
-        return self.model.loss(*batch)
-
-
-class BooksPriorObjective(Objective):
-    """-log2 p of the code maps (N, h, w, books): exact, by the chain rule."""
-
-    model: BooksPrior
-
-    def __init__(self, model: BooksPrior, maps: Tensor, seed: int) -> None:
-        super().__init__()
-        self.model, self.maps, self.seed = model, maps, seed
-
-    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
-        return (self.maps[batch_indices(len(self.maps), self.seed, step, size)].long(),)
-
-    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
-        return {"loss": self.model.bits(*batch).mean()}
 
 
 def recipe_for(task: Task) -> Recipe:
@@ -153,16 +118,17 @@ def run(task: Task) -> dict[str, Any]:
     """Train and measure the three models, a prior over the VQ-VAE's codes, and the sweeps."""
     recipe = recipe_for(task)
     train, test = (load_cifar10(task.data, split) for split in ("train", "test"))
-    three, results = {}, {}
+    three, results, points = {}, {}, {}
     for name, maker in models(recipe).items():
         three[name], cost = trained(name, maker, recipe.training, train, task)
+        save_model(three[name], task.out / "models" / f"{name}.safetensors")
         results[name] = {
             "spent": cost,
             "bounds": kept(task, name, partial(measure, three[name], test, recipe)),
         }
-    vqvae = three["vqvae"]
-    prior = kept(task, "prior", partial(learned_prior, vqvae, train, test, recipe, task))
-    points, pictures = {}, spread(test, recipe.sweep_pictures)
+    learn = partial(learned_prior, three["vqvae"], train, test, recipe, task)
+    prior = kept(task, "prior", learn)
+    pictures = spread(test, recipe.sweep_pictures)
     for name, maker in sweep(recipe).items():
         model, cost = trained(name, maker, recipe.sweep_training, train, task)
         points[name] = {"spent": cost, **kept(task, name, partial(sweep_point, model, pictures))}
@@ -253,13 +219,12 @@ def measure(model: PixelModel, test: Pictures, recipe: Recipe) -> dict[str, Any]
 
 def sweep_point(model: PixelModel, test: Pictures) -> dict[str, Any]:
     """The ELBO, and for a VQ-VAE the bits that its codes cost at the uniform rate."""
-    c = model.config
+    figures: dict[str, Any] = {"latents": model.config.books}
     if isinstance(model, SoftmaxVQVAE):
         shape = torch.zeros(1, *test.pixels.shape[3:], *test.pixels.shape[1:3])
-        figures = {"codes": c.num_codes, "rate": float(f"{model.rate(shape):.5g}")}
-        return {"latents": c.books, **figures, **summary(over(model, test, model.bound), 1)}
-    assert isinstance(model, GaussianVAE)
-    return {"latents": c.books, **summary(over(model, test, model.elbo), 1)}
+        figures |= {"codes": model.config.num_codes, "rate": float(f"{model.rate(shape):.5g}")}
+    bound = model.elbo if isinstance(model, GaussianVAE) else model.bound
+    return figures | summary(over(model, test, bound), 1)
 
 
 def learned_prior(
@@ -295,15 +260,6 @@ def learned_prior(
         "bits_per_code": {name: float(f"{b:.5g}") for name, b in bits.items()},
         "rate": {name: float(f"{b * per_dim:.5g}") for name, b in bits.items()},
     }
-
-
-def frequency_bits(maps: Tensor, held_out: Tensor, num_codes: int) -> float:
-    """Mean -log2 of a held-out code's frequency in its book, counted in `maps` plus one each."""
-    total = 0.0
-    for book in range(maps.shape[-1]):
-        counts = torch.bincount(maps[..., book].flatten().int(), minlength=num_codes).double() + 1
-        total -= float((counts / counts.sum()).log2()[held_out[..., book].flatten().int()].sum())
-    return total / held_out.numel()
 
 
 @torch.inference_mode()
@@ -378,18 +334,18 @@ def _costs(result: dict[str, Any]) -> str:
 
 
 def _sweeps(result: dict[str, Any]) -> list[str]:
+    points = list(result["sweep"].values())
     rows = [["VQ-VAE: books × K", "rate", "bits/dim"]]
     vae = [["Gaussian VAE: latents", "bits/dim"]]
-    for point in result["sweep"].values():
+    for point in points:
         bits = f"{point['bits']:.3f} ± {point['stderr']:.3f}"
         if "codes" in point:
             rows.append([f"{point['latents']} × {point['codes']}", f"{point['rate']:.3f}", bits])
         else:
             vae.append([str(point["latents"]), bits])
-    first = next(iter(result["sweep"].values()))
-    minutes = [p["spent"]["minutes"] for p in result["sweep"].values()]
+    minutes = [point["spent"]["minutes"] for point in points]
     line = (
         f"The sweeps, {min(minutes):.1f} to {max(minutes):.1f} minutes for each model, measured on "
-        f"{first['pictures']:,} test pictures (ELBO, uniform prior):"
+        f"{points[0]['pictures']:,} test pictures (ELBO, uniform prior):"
     )
     return [line, markdown_table(rows), markdown_table(vae)]
