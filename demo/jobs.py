@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -93,8 +93,8 @@ class Settings:
             "particles": _whole("particles", self.particles, 1, MAX_PARTICLES),
             "keep": _number("keep", self.keep, 0.0, MAX_KEEP),
         }
-        for field, value in checked.items():
-            object.__setattr__(self, field, value)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -145,6 +145,7 @@ class Description:
     palette: np.ndarray  # (K, 3) uint8: the colour that stands for each code on the map
     raster: tuple[str, ...] = ()  # those of the priors that go row by row: `steps` is not theirs
     checkpoint: str = ""  # what codes belong to (`vq.weights.fingerprint`)
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of its card, by split
 
     @property
     def judge(self) -> str | None:
@@ -206,6 +207,14 @@ class Comparison:
     @property
     def original_bits(self) -> int:
         return 24 * self.original.shape[0] * self.original.shape[1]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What choosing the nearest code vector e does to an encoder output z, over a picture."""
+
+    commitment: float  # mean squared distance, per element: the loss term, not yet times beta
+    relative: float  # root of the mean of |z - e|², as a share of that of |e|²
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,8 +289,8 @@ class StudioVerbs(Protocol):
 
     def compare(self, picture: np.ndarray) -> Comparison: ...
 
-    def commitment(self, picture: np.ndarray) -> float:
-        """Mean squared distance, per element, of the encoder's outputs from their codes."""
+    def rounding(self, picture: np.ndarray) -> Rounding:
+        """How far the encoder's outputs for `picture` lie from their codes."""
         ...
 
     def code_book(self) -> CodeBook: ...

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 import math
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from demo.jobs import StudioVerbs
+from demo.jobs import Rounding, Settings, StudioVerbs
+
+SAMPLE_STEPS = 32  # of a prior that settles codes all over the map
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Lesson:
     codes: np.ndarray
     num_codes: int
     decoded: np.ndarray
-    commitment: float  # see `StudioVerbs.commitment`
+    rounding: Rounding  # see `StudioVerbs.rounding`
     shuffled: np.ndarray  # decoded from the same codes in other places
     uniform: np.ndarray  # decoded from codes that were drawn blindly
 
@@ -98,10 +101,24 @@ def lesson(studio: StudioVerbs, picture: np.ndarray, codes: np.ndarray, seed: in
         codes,
         num_codes,
         studio.decode(codes),
-        studio.commitment(picture),
+        studio.rounding(picture),
         studio.decode(shuffled),
         studio.decode(uniform),
     )
+
+
+def drawn_by_prior(studio: StudioVerbs, seed: int = 0) -> np.ndarray | None:
+    """A whole picture that the studio's judge, or else its first prior, draws as it is."""
+    about = studio.describe()
+    if not about.priors:
+        return None
+    settings = Settings(
+        prior=about.judge or about.priors[0], seed=seed, temperature=1.0, steps=SAMPLE_STEPS
+    )
+    with closing(studio.generate(1, settings)) as job:
+        for step in job:
+            codes = step.codes[0]
+    return studio.decode(codes)
 
 
 def _png_bytes(picture: np.ndarray) -> int:

@@ -119,6 +119,6 @@ def build(shelf: Shelf) -> Blocks:
             with gr.Tab(_("tab_generate"), id="generate"):
                 generate.build(shelf, model, sent, picture, tabs)
             with gr.Tab(_("tab_learn"), id="learn") as learn_tab:
-                learn.build(shelf, session, tabs, learn_tab)
+                learn.build(shelf, model, session, tabs, learn_tab)
     demo.queue(max_size=32, api_open=False)  # open, programs could pass it by
     return demo

@@ -23,7 +23,17 @@ from PIL import Image
 from demo.codecs import encode_to_bytes
 from demo.codemap.packing import MAX_SIDE
 from demo.drawing import code_palette
-from demo.jobs import CodeBook, Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import (
+    CodeBook,
+    Coded,
+    CodeStep,
+    Comparison,
+    Description,
+    Refusal,
+    Rounding,
+    Settings,
+    Step,
+)
 from demo.shelf import Load, Shelf
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
@@ -99,6 +109,7 @@ class Studio:
             palette=self._palette(),
             raster=self._raster,
             checkpoint=fingerprint(self._autoencoder),
+            figures=_figures(self._checkpoint.card),
         )
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
@@ -284,14 +295,16 @@ class Studio:
             )
         return Comparison(picture, ours, tuple(others))
 
-    def commitment(self, picture: np.ndarray) -> float:
-        """Mean squared distance, per element, of encoder outputs of `(H, W, 3)` from their codes.
+    def rounding(self, picture: np.ndarray) -> Rounding:
+        """How far encoder outputs for a picture `(H, W, 3)` lie from their codes.
 
-        It is the third term of the paper's loss, not yet times beta.
+        The first figure is the third term of the paper's loss, not yet times beta.
         """
         batch = pictures.to_tensor(picture).to(self._device)
         with self._turn, torch.inference_mode(), fast(self._device):
-            return float(self._autoencoder(batch).quantized.commitment_loss)
+            quantized = self._autoencoder(batch).quantized
+            commitment, power = quantized.commitment_loss, quantized.vectors.square().mean()
+        return Rounding(float(commitment), math.sqrt(float(commitment / power)))
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
@@ -364,6 +377,17 @@ class Studio:
         a, b = pictures.to_tensor(original), pictures.to_tensor(other)
         with torch.inference_mode():
             return float(psnr(a, b)[0]), float(ssim(a, b)[0])
+
+
+def _figures(card: str) -> dict[str, dict[str, Any]]:
+    """The figures of a model card by split; none where a stranger's card has something else."""
+    try:
+        figures = checkpoints.front_matter(card).get("figures")
+    except checkpoints.CheckpointError:
+        return {}
+    if not isinstance(figures, dict):
+        return {}
+    return {str(split): found for split, found in figures.items() if isinstance(found, dict)}
 
 
 def shelf(folder: Path = checkpoints.DEFAULT_CHECKPOINT.parent) -> Shelf:

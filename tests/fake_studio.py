@@ -18,7 +18,17 @@ import numpy as np
 from PIL import Image
 
 from demo.codecs import encode_to_bytes
-from demo.jobs import CodeBook, Coded, CodeStep, Comparison, Description, Refusal, Settings, Step
+from demo.jobs import (
+    CodeBook,
+    Coded,
+    CodeStep,
+    Comparison,
+    Description,
+    Refusal,
+    Rounding,
+    Settings,
+    Step,
+)
 
 STRIDE = 4
 LEVELS = 8
@@ -29,6 +39,7 @@ MAP_SIZE = 16, 16  # of generated pictures
 TOGETHER = 4  # generated at a time
 CHECKPOINT = "0123456789ab"
 LABELS = ("castle", "forest")
+FIGURES = {"photos/test": {"unigram_bits": 8.0, "bits_per_code": {"masked": 6.5, "pixelcnn": 6.0}}}
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -66,6 +77,7 @@ class FakeStudio:
             device="cpu",
             palette=self.palette(),
             checkpoint=self.checkpoint,
+            figures=FIGURES,
             raster=tuple(name for name in self.priors if name == "pixelcnn"),
         )
 
@@ -255,11 +267,12 @@ class FakeStudio:
             )
         return Comparison(picture, ours, tuple(others))
 
-    def commitment(self, picture: np.ndarray) -> float:
+    def rounding(self, picture: np.ndarray) -> Rounding:
         height, width = picture.shape[0] // self.stride, picture.shape[1] // self.stride
         means = picture.reshape(height, self.stride, width, self.stride, 3).mean((1, 3))
         vectors = self.palette()[self.encode(picture)]
-        return float(np.mean((means / 255 - vectors / 255) ** 2))
+        error = float(np.mean((means / 255 - vectors / 255) ** 2))
+        return Rounding(error, math.sqrt(error / np.mean((vectors / 255) ** 2)))
 
     def code_book(self) -> CodeBook:
         colours = self.palette()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
+from demo.lesson_view import training
 from demo.lessons import lesson
 from demo.studio import Studio
+from demo.text import LANGUAGES
+from demo.tradeoffs import LOG, training_runs
 from tests.fake_studio import FakeStudio
 from tests.running_app import running_app
 from vq import checkpoints
@@ -70,7 +76,7 @@ def test_shuffling_keeps_the_codes_and_loses_the_picture(picture: np.ndarray) ->
     assert result.psnr(result.shuffled) < result.psnr(result.decoded) - 3
 
 
-def test_commitment_is_the_distance_to_the_nearest_code_vector() -> None:
+def test_rounding_is_the_distance_to_the_nearest_code_vector() -> None:
     checkpoint = checkpoints.load(checkpoints.DEFAULT_CHECKPOINT)
     studio = Studio(checkpoint, "scenes", "cpu")
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
@@ -80,7 +86,55 @@ def test_commitment_is_the_distance_to_the_nearest_code_vector() -> None:
     book = checkpoint.autoencoder.quantizer.codebook[0].double().numpy()
     distance = ((z[:, None] - book[None]) ** 2).sum(-1).min(1)
     # The app may use bfloat16 on the way.
-    assert studio.commitment(picture) == pytest.approx(distance.mean() / z.shape[1], rel=0.05)
+    found = studio.rounding(picture)
+    assert found.commitment == pytest.approx(distance.mean() / z.shape[1], rel=0.05)
+    chosen = book[((z[:, None] - book[None]) ** 2).sum(-1).argmin(1)]
+    share = math.sqrt(distance.mean() / (chosen**2).sum(1).mean())
+    assert found.relative == pytest.approx(share, rel=0.05)
+
+
+def test_the_runs_are_those_of_the_log_and_each_axis_passes_through_the_same_run() -> None:
+    log = json.loads(LOG.read_text("utf-8"))
+    for axis, settings in log["axes"].items():
+        if len(settings) < 2:
+            continue
+        found = training_runs(axis)
+        assert [run.setting for run in found] == list(settings)
+        for run, name in zip(found, settings.values(), strict=True):
+            figures, curve = log["runs"][name]["figures"], log["runs"][name]["curve"]
+            assert (run.psnr, run.used) == (figures["psnr_db"], figures["codes_used"])
+            # |z - e|² is the commitment times D, as that is a mean over the elements.
+            dim = log["runs"][name]["config"]["code_dim"]
+            assert run.distance == pytest.approx((curve["commitment"][-1] * dim) ** 0.5, rel=1e-3)
+    common = next(run for run in training_runs("codes") if run.setting == "512")
+    assert common.psnr == next(r.psnr for r in training_runs("beta") if r.setting == "0.25")
+
+
+def test_what_the_runs_say_is_what_the_lesson_says() -> None:
+    """The answers claim directions: they must be in the figures, whatever run they come from."""
+    codes, beta = training_runs("codes"), training_runs("beta")
+    assert [run.psnr for run in codes] == sorted(run.psnr for run in codes)
+    assert [run.bits for run in codes] == sorted(run.bits for run in codes)
+    assert beta[0].distance > beta[-1].distance
+    gains = [
+        (b.psnr - a.psnr) / math.log2(int(b.setting) / int(a.setting)) for a, b in pairwise(codes)
+    ]
+    assert gains[-1] < gains[0]  # of a further bit a code
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_setting_has_words_and_a_strangers_card_does_no_harm(language: str) -> None:
+    about = FakeStudio().describe()
+    page = training(about, language)
+    tables = page.count("<table>")
+    assert tables >= 3 and "6.00" in page and "8.00" in page
+    for figures in ({"<b>": {"unigram_bits": "<i>", "bits_per_code": {"masked": math.nan}}}, {}):
+        harmless = training(dataclasses.replace(about, figures=figures), language)
+        assert (
+            harmless.count("<table>") == tables - 1
+            and "<i>" not in harmless
+            and "<b>" not in harmless
+        )
 
 
 def test_the_tab_teaches_then_answers(open_page: OpenPage, tmp_path: Path) -> None:
@@ -90,6 +144,7 @@ def test_the_tab_teaches_then_answers(open_page: OpenPage, tmp_path: Path) -> No
         page = open_page(url)
         page.get_by_role("tab", name="Learn").click()
         expect(page.locator("#learn-empty")).to_contain_text("What is a dead code?")
+        expect(page.locator("#learn-third tr", has_text="K = 512").first).to_be_visible()
         page.click("#learn-go-edit")
         page.locator("#examples button").first.click()
         expect(page.locator("#resample")).to_be_enabled()
@@ -100,10 +155,13 @@ def test_the_tab_teaches_then_answers(open_page: OpenPage, tmp_path: Path) -> No
         # A lion of 256 × 256: 64 × 64 codes of 9 bits.
         alike = page.locator("#learn-first tr", has_text="all alike")
         expect(alike.locator("td")).to_have_text(["9.00", "0.562", "0.1875", "4,608"])
-        for name in ("decoded", "shuffled", "blind"):
+        for name in ("decoded", "shuffled", "blind", "drawn"):
             image = page.locator(f"#learn-{name} img").first
             expect(image).to_be_visible()
         assert studio.asked == [("pixelcnn", None)]
+        # What was learnt over many pictures is there too, and was there without one.
+        held_out = page.locator("#learn-third tr", has_text="PixelCNN")
+        expect(held_out.locator("td")).to_have_text(["6.00"])
         page.get_by_role("tab", name="Edit").click()
         page.get_by_role("tab", name="Learn").click()
         expect(row).to_be_visible()

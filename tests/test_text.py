@@ -12,10 +12,12 @@ import pytest
 
 from demo import codemap, explorer, history, shortcuts
 from demo.jobs import QUALITIES
+from demo.lesson_view import RUN_FIGURES, setting_key
 from demo.session import Kind
 from demo.tabs import transplant
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq import code_file
+from vq.experiments.ablations import AXES
 from vq.recipes import get_recipe
 
 TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS, *history.TEXT_KEYS, *shortcuts.TEXT_KEYS}
@@ -34,11 +36,20 @@ COMPOSED = {
     "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
     "learn_column_": {f"learn_column_{c}" for c in ("code", "pixel", "dim", "bytes")},
     "learn_rate_": {f"learn_rate_{name}" for name in ("original", "png", "uniform", "frequencies")},
+    "learn_run_": {f"learn_run_{name}" for name in RUN_FIGURES},
+    "learn_setting_": {
+        setting_key(setting)
+        for axis in ("quantizer", "2048 codes", "code book")
+        for setting in AXES[axis]
+    },
     "learn_": {
-        *(f"learn_{name}" for name in ("decoded", "shuffled", "blind")),
+        *(f"learn_{name}" for name in ("decoded", "shuffled", "blind", "drawn")),
         *(
             f"learn_{name}_{part}"
-            for name in ("loss", "gradient", "bits", "dead", "prior", "collapse")
+            for name in (
+                *("loss", "gradient", "bits", "dead", "prior", "collapse"),
+                *("tradeoffs", "judge"),
+            )
             for part in ("question", "answer")
         ),
     },
@@ -110,6 +121,7 @@ def test_no_message_is_empty_or_left_untranslated(language: str) -> None:
     if language == "ko":
         latin = {key for key, text in CATALOGUES["ko"].items() if not re.search("[가-힣]", text)}
         names = {"prior_pixelcnn", "top_k_label", "top_p_label", "compare_bytes", "history_step"}
+        names |= {"learn_run_psnr"}
         names |= {f"compare_{name}" for name in ("jpeg", "webp", "column_psnr", "column_ssim")}
         names |= {key for key in latin if key.startswith("codemap_")}  # signs and numbers only
         assert latin <= names

@@ -173,7 +173,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
             }
             for name, module in checkpoint.modules().items()
         },
-        "card": _front_matter(checkpoint.card),
+        "card": front_matter(checkpoint.card),
     }
 
 
@@ -305,8 +305,11 @@ class _FrontMatterLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _front_matter(card: str) -> dict[str, Any]:
-    """The YAML between the two lines of dashes that a card may open with, dates as texts."""
+def front_matter(card: str) -> dict[str, Any]:
+    """The YAML between the two lines of dashes that a card may open with, dates as texts.
+
+    Raises CheckpointError where it is too long, or not a mapping that can be read.
+    """
     match = re.match(r"---\n(.*?)^---$", card, re.DOTALL | re.MULTILINE)
     if not match:
         return {}
