@@ -23,10 +23,11 @@ function openFile(file, input) {
   return true;
 }
 
-// Opens the first picture among some files.
-function openPicture(files) {
+// Opens the first picture among some files: as the second one where that is what the visitor is at, or else as the first.
+function openPicture(files, { target }) {
   const file = [...(files ?? [])].find((one) => one.type.startsWith("image/"));
-  return openFile(file, document.querySelector("#picture input[type=file]"));
+  const place = target instanceof Element && target.closest("#transplant") ? "#second-picture" : "#picture";
+  return openFile(file, document.querySelector(`${place} input[type=file]`));
 }
 
 // Opens the first code map among some files: the browser knows no type of it.
@@ -36,7 +37,7 @@ function openCodes(files) {
 }
 
 document.addEventListener("paste", (event) => {
-  if (openPicture(event.clipboardData?.files)) event.preventDefault();
+  if (openPicture(event.clipboardData?.files, event)) event.preventDefault();
 });
 
 // A file dropped beside the picture would make the browser leave the page for it, and lose what was made.
@@ -48,7 +49,7 @@ document.addEventListener("dragover", (event) => {
 document.addEventListener("drop", (event) => {
   if (!carriesFiles(event) || onPicture(event)) return;
   event.preventDefault();
-  if (!openCodes(event.dataTransfer.files)) openPicture(event.dataTransfer.files);
+  if (!openCodes(event.dataTransfer.files)) openPicture(event.dataTransfer.files, event);
 });
 
 // A reload starts afresh: ask first where there is an edit, or one to be decided on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo.shelf import Shelf
 from tests.fake_studio import FakeStudio
 from tests.running_app import running_app
 
@@ -30,7 +32,8 @@ def studio() -> FakeStudio:
 
 @pytest.fixture(scope="module")
 def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
+    other = FakeStudio(name="other", checkpoint="ba9876543210")
+    with running_app(Shelf.of(studio, other), tmp_path_factory.mktemp("gradio")) as address:
         yield address
 
 
@@ -258,6 +261,53 @@ def test_transplant(
     expect(donor.stage).to_be_hidden()
     page.mouse.click(*canvas.at(12, 4))
     expect(canvas.status).to_have_text("12 codes pasted: edit 2 of 2.")
+
+
+def test_a_picture_pasted_or_dropped_at_the_second_one_leaves_the_first(
+    open_page: OpenPage, url: str, upload: Path, second: Path
+) -> None:
+    page = open_page(url)
+    canvas = Canvas(page).open(upload)
+    canvas.select((2, 3), (4, 7))
+    page.get_by_role("button", name="From another picture").click()
+    donor = Canvas(page, "second-canvas")
+    for kind in ("paste", "drop"):
+        page.locator("#second-canvas").evaluate(
+            """async (target, [kind, data]) => {
+                const file = await (await fetch(`data:image/png;base64,${data}`)).blob();
+                const files = new DataTransfer();
+                files.items.add(new File([file], "second.png", { type: "image/png" }));
+                const options = { bubbles: true, cancelable: true };
+                target.dispatchEvent(kind === "paste"
+                    ? new ClipboardEvent("paste", { ...options, clipboardData: files })
+                    : new DragEvent("drop", { ...options, dataTransfer: files }));
+            }""",
+            [kind, base64.b64encode(second.read_bytes()).decode()],
+        )
+        expect(donor.stage).to_be_visible()
+        page.locator("#second-picture").get_by_label("Remove Image").click()
+        expect(donor.stage).to_be_hidden()
+    expect(page.locator("#canvas .codemap-count")).to_have_text("15 of 384 codes painted")
+
+
+def test_codes_of_another_checkpoint_are_refused_with_a_word(
+    open_page: OpenPage, url: str, upload: Path
+) -> None:
+    page = open_page(url)
+    canvas = Canvas(page).open(upload)
+    canvas.select((2, 3), (4, 7))
+    canvas.act("copy")
+    page.locator("#model input").click()
+    page.get_by_role("option", name="other").click()
+    expect(canvas.status).to_contain_text("other")
+    canvas.tool("paste")
+    page.mouse.click(*canvas.at(10, 12))
+    expect(canvas.note).to_contain_text("The copied codes are of another checkpoint")
+    # Nothing was sent. What is copied here is pasted here.
+    canvas.act("copy")
+    expect(canvas.note).to_contain_text("15 codes copied.")
+    page.mouse.click(*canvas.at(10, 12))
+    expect(canvas.status).to_have_text("15 codes pasted: edit 2 of 2.")
 
 
 def test_a_second_picture_that_cannot_be_read_is_refused_and_costs_nothing(

@@ -62,8 +62,8 @@ function take(name) {
   if (drag || !able({ tool: name })) return;
   if (name === "paste" && props.copy_only) return clipboard.dispatchEvent(new Event("paste"));
   told = "";
-  if (name === "paste") [tool, toolBefore] = tool === "paste" ? [toolBefore, toolBefore] : ["paste", tool];
-  else tool = name;
+  if (tool !== "paste") toolBefore = tool;
+  tool = name === tool && name === "paste" ? toolBefore : name; // the stamp once more ends it
   if (tool === "paste") announce(pasteNote());
   dip();
   refresh();

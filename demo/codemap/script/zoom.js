@@ -82,13 +82,13 @@ overlay.addEventListener("pointermove", (event) => {
   if (held.size > 1) zoomBy(after.width / before.width, placeOf(after));
 }, { capture: true });
 
-for (const end of ["pointerup", "pointercancel"]) {
-  window.addEventListener(end, (event) => {
-    held.delete(event.pointerId);
-    if (event.button === 1) held.delete("middle");
-    if (!held.size) pinched = false;
-  });
+function release(event) {
+  held.delete(event.pointerId);
+  if (event.button === 1) held.delete("middle");
+  if (!held.size) pinched = false;
 }
+overlay.addEventListener("pointerup", release);
+overlay.addEventListener("pointercancel", release);
 
 // The middle of some pointers, and how far the first two are from each other.
 function spanOf(pointers) {
