@@ -561,7 +561,8 @@ def test_touch_on_a_phone(phone: MapPage) -> None:
 
 def test_two_fingers_zoom_and_paint_nothing(phone: MapPage) -> None:
     code_map, page = phone, phone.page
-    code_map.act("clear")
+    code_map.server("unset-region")
+    expect(code_map.count).to_have_text("en 0 / 768")
     devtools = page.context.new_cdp_session(page)
 
     def touch(kind: str, *points: Point) -> None:
