@@ -376,7 +376,7 @@ def test_streamed_steps_neither_flicker_nor_touch_the_region(code_map: MapPage) 
     }""")
     code_map.server("stream")
     expect(page.locator("#map .codemap-note")).to_contain_text("remaining")
-    expect(page.locator("#map [data-action=clear]")).to_be_enabled(timeout=15_000)
+    expect(page.locator("#map [data-action=clear]")).to_be_enabled()
     seen = page.evaluate("window.seen")
     assert {pixel[3] for pixel in seen} == {255}, "the picture was away for a moment"
     greys = [pixel[0] for pixel in seen if pixel[0] >= 98]
