@@ -268,6 +268,11 @@ def test_a_link_carries_the_settings_and_a_reload_keeps_them(open_page: OpenPage
     page.click("#reset-settings")
     expect(status(page)).to_contain_text("as they were at first")
     expect_defaults(page)
+    # A slider's own reset button is remembered, too.
+    number(page, "#temperature").fill("1.2")
+    number(page, "#temperature").press("Tab")
+    page.locator("#temperature").get_by_role("button").click()
+    expect(number(page, "#temperature")).to_have_value("0.7")
     page.reload()
     fold_out(page, "#more")
     expect_defaults(page)
@@ -308,6 +313,8 @@ def test_files_on_a_phone_in_korean(
     page.click("#reset-settings")
     expect(status(page)).to_contain_text("처음 값으로")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    tops = [page.locator(one).bounding_box() for one in ("#download", "#save-filling")]
+    assert tops[0] and tops[1] and tops[0]["y"] == tops[1]["y"]
     for button in ("#save-filling", "#save-codes", "#open-mask", "#copy-link"):
         box = page.locator(button).bounding_box()
         assert (

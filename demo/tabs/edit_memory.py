@@ -80,8 +80,10 @@ def wire(
     demo.load(guarded(restore), memory, list(controls.values()), **hidden)  # in the queue: it warns
     quiet = {**hidden, "queue": False}
     seeds = controls["random_seed"]
+    sliders = [one for one in controls.values() if isinstance(one, gr.Slider)]
     gr.on(
-        [control.input for control in controls.values()],
+        # A slider's own reset button is no input to Gradio.
+        [one.input for one in controls.values()] + [one.release for one in sliders],
         None,
         [seeds, *named],
         memory,
