@@ -11,6 +11,7 @@ from benchmarks import (
     codec,
     exactness,
     filling_quality,
+    load,
     nearest_codes,
     pipeline,
     prior_architectures,
@@ -79,6 +80,18 @@ def main() -> None:
     p.add_argument("--only", nargs="*", help="names of the shapes to train")
     p.set_defaults(
         run=lambda a: prior_architectures.measure(a.checkpoint, a.data, a.minutes, a.only)
+    )
+
+    p = commands.add_parser("load", help="a crowd, cancelled jobs, a flood, hostile input (long)")
+    p.add_argument("parts", nargs="*", help=f"of {', '.join(load.PARTS)} (all)")
+    p.add_argument("--visitors", type=int, default=32, help="of the crowd (32)")
+    p.add_argument("--requests", type=int, default=20, help="of each visitor (20)")
+    p.add_argument("--callers", type=int, default=200, help="of the flood (200)")
+    p.add_argument("--minutes", type=float, default=10.0, help="of the soak (10)")
+    p.set_defaults(
+        run=lambda a: load.measure(
+            a.parts or load.PARTS, a.visitors, a.requests, a.callers, a.minutes
+        )
     )
 
     for command in commands.choices.values():

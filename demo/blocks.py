@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import zip_longest
@@ -19,18 +19,24 @@ from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
-from demo.guard import FILES, Guard
+from demo.guard import API, FILES, Guard
 from demo.jobs import Refusal
 from demo.picture_input import uploaded_file
 from demo.sweeper import Sweeper
-from demo.text import LANGUAGES
+from demo.text import LANGUAGES, language_of, say
 from demo.toasts import expected
 from demo.visitors import Visitors
 
 log = logging.getLogger(__name__)
+
+# Where programs ask. What an endpoint itself raises does not come out there.
+ASKING = tuple(f"{API}{route}" for route in ("/call/", "/run/", "/queue/join"))
 
 OWN_FILE = re.compile(rf"https?://[^?#]*?/gradio_api{FILES}([^?#]+)")
 
@@ -38,6 +44,7 @@ OWN_FILE = re.compile(rf"https?://[^?#]*?/gradio_api{FILES}([^?#]+)")
 class Blocks(gr.Blocks):
     """Takes the options of `gr.Blocks`."""
 
+    sweeping: Mapping[str, Any] = {}  # options of the sweeper, if not its own
     sweeper: Sweeper | None = None
     visitors: Visitors
 
@@ -50,7 +57,8 @@ class Blocks(gr.Blocks):
         self.close_sweeper()
         self.visitors = Visitors()
         if os.environ.get("GRADIO_TEMP_DIR"):
-            self.sweeper = Sweeper(Path(get_upload_folder()), self.files_in_use)
+            folder = Path(get_upload_folder())
+            self.sweeper = Sweeper(folder, self.files_in_use, **self.sweeping)
             self.sweeper.start()
         app_kwargs = dict(options.pop("app_kwargs", None) or {})  # Gradio adds to it
         app_kwargs["middleware"] = [
@@ -58,6 +66,9 @@ class Blocks(gr.Blocks):
             *app_kwargs.get("middleware", ()),
         ]
         app_kwargs["lifespan"] = self._forgetting
+        app_kwargs["exception_handlers"] = dict.fromkeys(
+            (FnIndexInferError, KeyError, TypeError), _misasked
+        )
         return super().launch(*args, **options, app_kwargs=app_kwargs)
 
     def close(self, *args: Any, **options: Any) -> None:
@@ -124,6 +135,18 @@ class Blocks(gr.Blocks):
                 if uploaded_file(file["path"]) is None:
                     raise expected(Refusal("error_file", name=name or "path"), LANGUAGES[0])
         super().validate_inputs(block_fn, inputs)
+
+
+async def _misasked(request: Request, error: Exception) -> Response:
+    """For a request that names no endpoint, or not what it takes: the server is not at fault."""
+    language = language_of(request)
+    if not request.url.path.startswith(ASKING):
+        raise error
+    if isinstance(error, TypeError):
+        status, text = 422, say(language, "error_refused", reason=error)
+    else:
+        status, text = 404, say(language, "error_no_route")
+    return JSONResponse({"detail": text, "error": text}, status)
 
 
 def _files(value: Any) -> Iterator[dict[str, Any]]:

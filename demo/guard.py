@@ -11,13 +11,15 @@ Nothing here keeps the page from running in a frame: that is how a Space shows i
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.text import language_from, say
@@ -38,6 +40,8 @@ HEARTBEAT = f"{API}/heartbeat/"
 FILES = "/file="
 MCP = "/mcp"
 
+log = logging.getLogger(__name__)
+
 # What a visitor's browser may show of what it was served; all else it may only save.
 SHOWN = {
     ".png": "image/png",
@@ -54,6 +58,11 @@ FILE_HEADERS = {
     *("content-length", "content-range", "content-disposition", "accept-ranges", "etag"),
     *("last-modified", "cache-control"),
 }
+
+
+# Of a body that is refused, how much is read and thrown away.
+DRAINED = 100_000_000
+DRAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -118,32 +127,31 @@ class Guard:
             return
         path = _path(scope)
         uploads = path in (UPLOAD, f"{API}{MCP}") or path.startswith(f"{API}{MCP}/")
-        most = self.limits.upload if uploads else self.limits.body
-        fault = self._fault(scope, path, most)
+        body = _Body(receive, self.limits.upload if uploads else self.limits.body, self.limits)
+        fault = self._fault(scope, path, body.most)
         if fault is not None:
-            await _refuse(fault, scope, send)
+            await _refuse(fault, scope, body, send)
         elif self.register and path.startswith(HEARTBEAT):
             visitor = path.removeprefix(HEARTBEAT)
             self.register.enter(visitor)
             try:
-                await self._pass(scope, receive, send, path, most)
+                await self._pass(scope, body, send, path)
             finally:
                 self.register.leave(visitor)
         elif path != UPLOAD or self.store is None:
-            await self._pass(scope, receive, send, path, most)
+            await self._pass(scope, body, send, path)
         else:
-            size = int(Headers(scope=scope).get("content-length", most))
+            size = int(Headers(scope=scope).get("content-length", body.most))
             if not await asyncio.to_thread(self.store.let_in, size):
-                await _refuse(Fault(503, "error_no_room"), scope, send)
+                await _refuse(Fault(503, "error_no_room"), scope, body, send)
                 return
             try:
-                await self._pass(scope, receive, send, path, most)
+                await self._pass(scope, body, send, path)
             finally:
                 await asyncio.to_thread(self.store.arrived, size)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, path: str, most: int) -> None:
+    async def _pass(self, scope: Scope, body: _Body, send: Send, path: str) -> None:
         """Hand a request on, as long as its body is within the limits."""
-        body = _Body(receive, most, self.limits.seconds)
         begun = False
 
         async def answer(message: Message) -> None:
@@ -157,11 +165,16 @@ class Guard:
 
         try:
             await self.app(scope, body.receive, answer)
+        except ClientDisconnect:  # left in the middle of an upload: nothing to tell anyone
+            pass
         except Exception:
-            if body.fault is None or begun:
+            if begun:
                 raise
+            if body.fault is None:
+                log.exception("%s failed", path)
+                body.fault = Fault(500, "error_unexpected")
         if body.fault is not None and not begun:
-            await _refuse(body.fault, scope, send)
+            await _refuse(body.fault, scope, body, send)
 
     def _fault(self, scope: Scope, path: str, most: int) -> Fault | None:
         """What is wrong with a request before its body is looked at."""
@@ -181,33 +194,47 @@ class Guard:
 class _Body:
     """A request's body. Past a limit, the app is told that the visitor has left."""
 
-    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
+    def __init__(self, receive: Receive, most: int, limits: Limits) -> None:
+        self.most = most
         self.fault: Fault | None = None
         self._receive = receive
-        self._most = self._left = most
-        self._seconds = seconds
-        self._until = asyncio.get_running_loop().time() + seconds
+        self._left = most
+        self._seconds = limits.seconds
+        self._until = asyncio.get_running_loop().time() + limits.seconds
         self._complete = False
 
     async def receive(self) -> Message:
-        if self._complete:
+        if self._complete and self.fault is None:
             return await self._receive()
         if self.fault is None:
             try:
                 async with asyncio.timeout_at(self._until):
-                    message = await self._receive()
+                    message = await self._next()
             except TimeoutError:
                 self.fault = Fault(408, "error_too_slow", self._seconds)
-                return {"type": "http.disconnect"}
-            if message["type"] != "http.request":
-                return message
+            else:
+                if self._left >= 0:
+                    return message
+                self.fault = Fault(413, "error_too_large", self.most / 1e6)
+        return {"type": "http.disconnect"}
+
+    async def drain(self) -> None:
+        """Read what nobody wants: a client that is still sending might not hear the answer."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._complete and self._left > -DRAINED:
+                    await self._next()
+        except TimeoutError:
+            pass
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
-            if self._left >= 0:
-                return message
-            self._complete = False
-            self.fault = Fault(413, "error_too_large", self._most / 1e6)
-        return {"type": "http.disconnect"}
+        else:
+            self._complete = True
+        return message
 
 
 def _path(scope: Scope) -> str:
@@ -256,15 +283,12 @@ def _harden(message: Message, path: str) -> None:
     headers["x-content-type-options"] = "nosniff"
 
 
-async def _refuse(fault: Fault, scope: Scope, send: Send) -> None:
+async def _refuse(fault: Fault, scope: Scope, body: _Body, send: Send) -> None:
+    if fault.status != 408:
+        await body.drain()
     wishes = Headers(scope=scope).get("accept-language", "")
     text = say(language_from(wishes), fault.key, limit=f"{fault.limit:.3g}")
+    headers = {"x-content-type-options": "nosniff"}
     # Gradio's clients read either.
-    body = json.dumps({"detail": text, "error": text}, ensure_ascii=False).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    answer = JSONResponse({"detail": text, "error": text}, fault.status, headers)
+    await answer(scope, body.receive, send)

@@ -297,6 +297,9 @@ class StudioVerbs(Protocol):
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
-    ) -> list[Image.Image]:
-        """Repaint the pixels `mask` `(H, W)` at the picture's own size: one picture a variation."""
+    ) -> Generator[None, None, list[Image.Image]]:
+        """Repaint the pixels `mask` `(H, W)` at the picture's own size: one picture a variation.
+
+        Yields at every step and returns the pictures. Raises `Refusal` at once, not at a step.
+        """
         ...

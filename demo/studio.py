@@ -35,6 +35,7 @@ from demo.jobs import (
     Step,
 )
 from demo.shelf import Load, Shelf
+from demo.turn import Turn
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.precision import fast
@@ -46,7 +47,7 @@ LONGEST = 512  # pixels on the long side of the working picture
 TOGETHER = 4  # pictures generated at a time: the first are there early, and a step is soon over
 PATCH_BATCH = 32  # codes of the code book that are decoded together
 # All studios share the machine, and so the turn.
-TURN = threading.Lock()
+TURN = Turn()
 
 _Step = TypeVar("_Step")
 
@@ -308,32 +309,33 @@ class Studio:
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
-    ) -> list[Image.Image]:
+    ) -> Generator[None, None, list[Image.Image]]:
         """Repaint the pixels `mask` `(H, W)` at the picture's own size: one picture a variation.
 
-        Raises `Refusal` for what the library refuses.
+        Raises `Refusal` for what the library refuses, before anything is computed.
         """
         self._chosen(settings.prior, settings.label)
+        if not mask.any():
+            raise Refusal("error_empty_mask")
+        return self._inpaint(picture, mask, settings)
 
-        def let_others_in(_: dict[str, Any]) -> None:
-            self._turn.release()
-            self._turn.acquire()
-
-        try:
-            with self._turn:
-                return inpainting.inpaint(
-                    self._checkpoint,
-                    picture,
-                    mask,
-                    mode=settings.mode,
-                    variations=settings.variations,
-                    seed=settings.seed,
-                    longest=LONGEST,
-                    callback=let_others_in,
-                    **self._sampling(settings),
-                )
-        except ValueError as error:
-            raise Refusal("error_refused", reason=error) from None
+    def _inpaint(
+        self, picture: Image.Image, mask: np.ndarray, settings: Settings
+    ) -> Generator[None, None, list[Image.Image]]:
+        with self._turn:
+            region = inpainting.open_region(
+                self._autoencoder, picture, mask, settings.mode, LONGEST
+            )
+        job = inpainting.region_steps(
+            self._checkpoint, region, seeds=settings.seeds, **self._sampling(settings)
+        )
+        while (state := self._next(job)) is not None:
+            filled = state["codes"]
+            yield
+        with self._turn:
+            made = inpainting.decode(self._autoencoder, filled)
+        original = np.asarray(picture.convert("RGB"))
+        return [Image.fromarray(inpainting.paste(original, mask, new)) for new in made]
 
     def code_book(self) -> CodeBook:
         """Every code's vector and patch; computed once."""

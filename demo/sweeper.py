@@ -46,12 +46,14 @@ class Sweeper:
         oldest: float = 120 * MINUTE,
         youngest: float = 10 * MINUTE,
         most: int | None = None,
+        every: float = MINUTE,
     ) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.in_use = in_use
         self.oldest = oldest
         self.youngest = youngest
+        self.every = every
         free = shutil.disk_usage(self.folder).free
         self.most = min(MOST, free // 2) if most is None else most
         self._bytes = 0  # in the folder, as far as is known
@@ -59,11 +61,11 @@ class Sweeper:
         self._lock = threading.Lock()
         self._end = threading.Event()
 
-    def start(self, every: float = MINUTE) -> None:
-        """Sweep again and again, until `stop`."""
+    def start(self) -> None:
+        """Sweep `every` so many seconds, until `stop`."""
 
         def work() -> None:
-            while not self._end.wait(every):
+            while not self._end.wait(self.every):
                 try:
                     self.sweep()
                 except Exception:

@@ -281,8 +281,24 @@ class FakeStudio:
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
-    ) -> list[Image.Image]:
+    ) -> Generator[None, None, list[Image.Image]]:
         self._begin(settings)
+        return self._inpaint(picture, mask, settings)
+
+    def _inpaint(
+        self, picture: Image.Image, mask: np.ndarray, settings: Settings
+    ) -> Generator[None, None, list[Image.Image]]:
+        self.closed_at_step = None
+        step = 0
+        try:
+            for step in range(1, settings.steps + 1):
+                yield
+                while self.hold_at_step == step:
+                    time.sleep(0.1)
+                    yield
+        except GeneratorExit:
+            self.closed_at_step = step
+            raise
         colour = np.random.default_rng(settings.seed).integers(0, 256, 3, dtype=np.uint8)
         painted = np.where(mask[..., None], colour, np.asarray(picture))
         return [Image.fromarray(painted)] * settings.variations

@@ -237,7 +237,17 @@ def test_the_api_gives_what_the_library_gives(
     studio: Studio, checkpoint: Checkpoint, picture: np.ndarray, cells: np.ndarray
 ) -> None:
     mask = mask_from_hole(cells, STRIDE)
-    (result,) = studio.inpaint(Image.fromarray(picture), mask, Settings(seed=8, steps=3))
+    job = studio.inpaint(Image.fromarray(picture), mask, Settings(seed=8, steps=3))
+    steps = 0
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            (result,) = end.value
+            break
+        steps += 1
+        assert studio.encode(picture).shape == cells.shape  # it lets others in
+    assert steps > 1
     (expected,) = inpainting.inpaint(checkpoint, Image.fromarray(picture), mask, seed=8, steps=3)
     np.testing.assert_array_equal(np.asarray(result), np.asarray(expected))
     assert not studio._turn.locked()

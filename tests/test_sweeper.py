@@ -130,8 +130,8 @@ def test_it_sweeps_in_a_thread_until_it_is_stopped(tmp_path: Path) -> None:
                 raise OSError("once")
             return super().sweep(now)
 
-    thread = Watched(tmp_path)
-    thread.start(every=0.01)
+    thread = Watched(tmp_path, every=0.01)
+    thread.start()
     (alive,) = (t for t in threading.enumerate() if t.name == "sweeper" and t.is_alive())
     assert alive.daemon
     assert swept.acquire(timeout=60) and swept.acquire(timeout=60)  # it outlives a failure

@@ -126,10 +126,7 @@ def inpaint(
             f"not {mask.dtype} {mask.shape}"
         )
     autoencoder = checkpoint.autoencoder
-    size = working_size(*picture.size, autoencoder.stride, longest)
-    original = np.asarray(picture.convert("RGB"))
-    small = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
-    region = prepare(autoencoder, small, scale_mask(mask, size[::-1]), mode)
+    region = open_region(autoencoder, picture, mask, mode, longest)
     filled = region.codes[None]
     for state in region_steps(
         checkpoint,
@@ -148,7 +145,20 @@ def inpaint(
         filled = state["codes"]
         if callback and callback(state):
             break
+    original = np.asarray(picture.convert("RGB"))
     return [Image.fromarray(paste(original, mask, new)) for new in decode(autoencoder, filled)]
+
+
+def open_region(
+    autoencoder: VQVAE, picture: Image.Image, mask: np.ndarray, mode: Mode, longest: int
+) -> Region:
+    """`prepare` for a picture of any size and its mask: made smaller first, if they are larger.
+
+    mask: (height, width) bool. No side that is worked on is above `longest`.
+    """
+    size = working_size(*picture.size, autoencoder.stride, longest)
+    small = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    return prepare(autoencoder, small, scale_mask(mask, size[::-1]), mode)
 
 
 def region_steps(

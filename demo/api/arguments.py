@@ -6,12 +6,13 @@ A code map is a JSON object `{"checkpoint": id, "rows": h, "cols": w, "codes": [
 from __future__ import annotations
 
 import asyncio
+import inspect
 import reprlib
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_args
 
 import gradio as gr
 import numpy as np
@@ -27,6 +28,8 @@ from demo.text import language_of
 from demo.toasts import expected, unexpected
 from vq.pictures import PictureError, read_picture
 
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
 
@@ -44,29 +47,52 @@ def answering(request: gr.Request) -> Iterator[None]:
         raise unexpected("api", request) from None
 
 
-async def last_of(job: Generator[Item, None, None]) -> Item:
-    """The last item of a job, worked off in a thread of its own.
+def stepwise(
+    endpoint: Callable[Given, Generator[None, None, Answer]],
+) -> Callable[Given, Coroutine[Any, Any, Answer]]:
+    """An endpoint, for Gradio to await, of a generator that yields at every step.
 
-    Where the caller cancels, the job is closed at its next step, and its place in the queue is
-    given back when it has ended. `job` must give something.
+    All of it runs in a thread of its own. Where the caller cancels, the generator is closed at its
+    next step, and its place in the queue is given back when it has ended.
     """
-    cancelled = threading.Event()
 
-    def work() -> Item:
-        with closing(job):
-            for item in job:
-                last = item
-                if cancelled.is_set():
-                    break
-        return last
+    async def run(*given: Given.args, **named: Given.kwargs) -> Answer:
+        cancelled = threading.Event()
 
-    done = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(done)
-    except asyncio.CancelledError:
-        cancelled.set()
-        await done
-        raise
+        def work() -> Answer:
+            with closing(endpoint(*given, **named)) as job:
+                while not cancelled.is_set():
+                    try:
+                        next(job)
+                    except StopIteration as end:
+                        answer: Answer = end.value
+                        return answer
+            raise asyncio.CancelledError
+
+        done = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await asyncio.wait([done])
+            raise
+
+    # Gradio reads what an endpoint takes and gives from its signature.
+    signature = inspect.signature(endpoint)
+    (*_, answer) = get_args(signature.return_annotation)
+    run.__name__, run.__doc__ = endpoint.__name__, endpoint.__doc__
+    run.__annotations__ = {**endpoint.__annotations__, "return": answer}
+    run.__signature__ = signature.replace(return_annotation=answer)  # type: ignore[attr-defined]
+    return run
+
+
+def last_of(job: Generator[Item, None, None]) -> Generator[None, None, Item]:
+    """Work a job off, and return the last that it gave; yields at every step."""
+    with closing(job):
+        for item in job:
+            last = item
+            yield
+    return last
 
 
 def uploaded(file: Any, name: str) -> Path:

@@ -4,11 +4,20 @@ No `from __future__ import annotations` here: Gradio reads an endpoint's return 
 not as a text.
 """
 
+from collections.abc import Generator
 from typing import Literal
 
 import gradio as gr
 
-from demo.api.arguments import answering, chosen, png, prior_of, read_upload, uploaded
+from demo.api.arguments import (
+    answering,
+    chosen,
+    png,
+    prior_of,
+    read_upload,
+    stepwise,
+    uploaded,
+)
 from demo.jobs import Refusal, Settings
 from demo.shelf import Shelf
 from vq.pictures import read_mask
@@ -17,6 +26,7 @@ from vq.pictures import read_mask
 def build(shelf: Shelf) -> None:
     """Add the endpoint to the Blocks in whose context this is called."""
 
+    @stepwise
     def inpaint(
         picture: gr.FileData,
         mask: gr.FileData,
@@ -32,7 +42,7 @@ def build(shelf: Shelf) -> None:
         steps: int = Settings.steps,
         particles: int = Settings.particles,
         model: str | None = None,
-    ) -> gr.FileData:
+    ) -> Generator[None, None, gr.FileData]:
         """Repaint the white part of a mask, and give the picture back at its own size as PNG.
 
         Every pixel outside the mask stays as it was. The same arguments give the same picture.
@@ -64,7 +74,7 @@ def build(shelf: Shelf) -> None:
             painted = read_mask(uploaded(mask, "mask"), image.size)
             if not painted.any():
                 raise Refusal("error_empty_mask")
-            (result,) = studio.inpaint(image, painted, settings)
+            (result,) = yield from studio.inpaint(image, painted, settings)
             return png(result, "inpainted")
 
     gr.api(inpaint, api_name="inpaint", concurrency_id="resample", concurrency_limit=1)

@@ -4,6 +4,7 @@ No `from __future__ import annotations` here: Gradio reads an endpoint's return 
 not as a text.
 """
 
+from collections.abc import Generator
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ from demo.api.arguments import (
     prior_of,
     read_code_map,
     read_hole,
+    stepwise,
 )
 from demo.jobs import Settings, picture_count
 from demo.shelf import Shelf
@@ -27,7 +29,8 @@ from demo.shelf import Shelf
 def build(shelf: Shelf) -> None:
     """Add the endpoints to the Blocks in whose context this is called."""
 
-    async def resample(
+    @stepwise
+    def resample(
         codes: dict,
         hole: list[list[int]],
         request: gr.Request,
@@ -42,7 +45,7 @@ def build(shelf: Shelf) -> None:
         steps: int = Settings.steps,
         particles: int = Settings.particles,
         keep: float = 0.0,
-    ) -> list[dict[str, Any]]:
+    ) -> Generator[None, None, list[dict[str, Any]]]:
         """Code maps in which a hole is filled from a prior, given the codes around it.
 
         codes: a code map as /encode gives it, at most 128 rows and columns. hole: rows of 0 and 1
@@ -72,11 +75,12 @@ def build(shelf: Shelf) -> None:
                 particles=particles,
                 keep=keep,
             )
-            filled = (await last_of(studio.fill(known, cells, settings))).codes
-            maps = zip(filled, settings.seeds, strict=True)
-            return [{**code_map(one, studio.describe()), "seed": its} for one, its in maps]
+            step = yield from last_of(studio.fill(known, cells, settings))
+            maps, about = zip(step.codes, settings.seeds, strict=True), studio.describe()
+            return [{**code_map(one, about), "seed": its} for one, its in maps]
 
-    async def generate(
+    @stepwise
+    def generate(
         request: gr.Request,
         n: int = 4,
         prior: str | None = None,
@@ -88,7 +92,7 @@ def build(shelf: Shelf) -> None:
         guidance: float = 1.0,
         steps: int = 32,
         model: str | None = None,
-    ) -> tuple[list[gr.FileData], list[dict[str, Any]]]:
+    ) -> Generator[None, None, tuple[list[gr.FileData], list[dict[str, Any]]]]:
         """Pictures that a prior makes alone, as PNG, and their code maps.
 
         n: 1 to 16; number i has seed + i, and is what that seed gives alone. prior: one of the
@@ -110,18 +114,20 @@ def build(shelf: Shelf) -> None:
                 top_p=top_p,
                 steps=steps,
             )
-            made = (await last_of(studio.generate(count, settings))).codes
-            seeds = [settings.seed + i for i in range(count)]
-            files = [
-                png(Image.fromarray(studio.decode(one)), f"generated-{its}")
-                for one, its in zip(made, seeds, strict=True)
-            ]
-            maps = zip(made, seeds, strict=True)
-            return files, [{**code_map(one, studio.describe()), "seed": its} for one, its in maps]
+            step = yield from last_of(studio.generate(count, settings))
+            files, maps, about = [], [], studio.describe()
+            for one, its in zip(
+                step.codes, range(settings.seed, settings.seed + count), strict=True
+            ):
+                files.append(png(Image.fromarray(studio.decode(one)), f"generated-{its}"))
+                maps.append({**code_map(one, about), "seed": its})
+                yield
+            return files, maps
 
-    async def score(
+    @stepwise
+    def score(
         codes: dict, request: gr.Request, prior: str | None = None, label: str | None = None
-    ) -> dict[str, Any]:
+    ) -> Generator[None, None, dict[str, Any]]:
         """How much every code of a map surprises a prior: -log2 of its probability, in bits.
 
         codes: a code map as /encode gives it, at most 128 rows and columns. prior: one of the
@@ -133,7 +139,7 @@ def build(shelf: Shelf) -> None:
         with answering(request):
             studio, known = read_code_map(codes, shelf)
             prior = prior_of(studio, prior)
-            bits = await last_of(studio.surprise(known, prior, label))
+            bits = yield from last_of(studio.surprise(known, prior, label))
             return {
                 "bits": np.round(bits.astype(float), 4).tolist(),
                 "total": float(bits.astype(float).sum()),
