@@ -38,6 +38,7 @@ from demo.shelf import Load, Shelf
 from demo.turn import Turn
 from vq import checkpoints, inpainting, pictures, regions
 from vq.evaluation import psnr, rate_bits, ssim
+from vq.front_matter import front_matter
 from vq.precision import fast
 from vq.priors import RasterPrior
 from vq.surprise import code_bits_steps, filling_bits
@@ -46,6 +47,7 @@ from vq.weights import fingerprint
 LONGEST = 512  # pixels on the long side of the working picture
 TOGETHER = 4  # pictures generated at a time: the first are there early, and a step is soon over
 PATCH_BATCH = 32  # codes of the code book that are decoded together
+MOST_PATCHED = 2**18  # pixels of all patches, for a decoder that looks at all of a map
 # All studios share the machine, and so the turn.
 TURN = Turn()
 
@@ -235,7 +237,7 @@ class Studio:
         if not cells.any():
             return result
         stride = self._checkpoint.stride
-        margin = self._reach
+        margin = max(cells.shape) if self._reach is None else self._reach
         rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
         top, bottom = max(0, rows[0] - margin), rows[-1] + 1 + margin
         left, right = max(0, columns[0] - margin), columns[-1] + 1 + margin
@@ -341,15 +343,24 @@ class Studio:
         """Every code's vector and patch; computed once."""
         with self._book_making:
             if self._book is None:
-                every = np.arange(self._checkpoint.num_codes)
-                parts = np.array_split(every, -(-len(every) // PATCH_BATCH))
-                patches = [self._patches(part) for part in parts]
-                self._book = CodeBook(self._vectors(), np.concatenate(patches))
+                self._book = CodeBook(self._vectors(), self._all_patches())
         return self._book
 
+    def _all_patches(self) -> np.ndarray:
+        number, stride = self._checkpoint.num_codes, self._checkpoint.stride
+        if self._reach is None and number * stride**2 > MOST_PATCHED:
+            # Large decoders have large code books: minutes would pass, and others would wait.
+            colours = self._about.palette[:, None, None]
+            return np.broadcast_to(colours, (number, stride, stride, 3))
+        parts = np.array_split(np.arange(number), -(-number // PATCH_BATCH))
+        return np.concatenate([self._patches(part) for part in parts])
+
     def _patches(self, codes: np.ndarray) -> np.ndarray:
-        """Codes `(n,)` → what each decodes to `(n, s, s, 3)` where it sees but copies of itself."""
-        stride, margin = self._checkpoint.stride, self._reach
+        """Codes `(n,)` → what each decodes to `(n, s, s, 3)` where it sees but copies of itself.
+
+        A decoder that looks at all of a map gets maps of that one code.
+        """
+        stride, margin = self._checkpoint.stride, self._reach or 0
         side = 2 * margin + 1
         alone = np.broadcast_to(codes[:, None, None], (len(codes), side, side))
         middle = np.s_[margin * stride : (margin + 1) * stride]
@@ -370,9 +381,9 @@ class Studio:
         return result
 
     @property
-    def _reach(self) -> int:
-        """How many codes around a code the decoder looks at."""
-        return self._autoencoder.config.decoder_blocks + 3
+    def _reach(self) -> int | None:
+        """How many codes around a code the decoder looks at; None: at all of the map."""
+        return self._autoencoder.reach
 
     def _quality(self, original: np.ndarray, other: np.ndarray) -> tuple[float, float]:
         """(PSNR in dB, SSIM) of two pictures `(H, W, 3)` uint8."""
@@ -384,7 +395,7 @@ class Studio:
 def _figures(card: str) -> dict[str, dict[str, Any]]:
     """The figures of a model card by split; none where a stranger's card has something else."""
     try:
-        figures = checkpoints.front_matter(card).get("figures")
+        figures = front_matter(card).get("figures")
     except checkpoints.CheckpointError:
         return {}
     if not isinstance(figures, dict):
@@ -401,13 +412,17 @@ def shelf(folder: Path = checkpoints.DEFAULT_CHECKPOINT.parent) -> Shelf:
     default = Studio.load(folder / name)
     others = sorted(path for path in folder.iterdir() if (path / "autoencoder").is_dir())
     loaders: dict[str, Load] = {name: lambda: default}
-    return Shelf(loaders | {path.name: _loader(path) for path in others if path.name != name})
+    return Shelf(
+        loaders | {path.name: loader(path, path.name) for path in others if path.name != name}
+    )
 
 
-def _loader(path: Path) -> Load:
+def loader(path: Path, name: str) -> Load:
+    """How a checkpoint's folder is loaded, under that name, when it is asked for."""
+
     def load() -> Studio:
         try:
-            return Studio.load(path)
+            return Studio(checkpoints.load(path), name)
         except checkpoints.CheckpointError as error:
             raise Refusal("error_refused", reason=error) from None
 

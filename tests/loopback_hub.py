@@ -342,7 +342,10 @@ def search(hub: LoopbackHub, query: dict[str, list[str]]) -> list[dict[str, Any]
 def described(repo: Repo, commit: str) -> dict[str, Any]:
     files = repo.commits[commit]
     match = re.match(rb"---\n(.*?)\n---", files.get("README.md", b""), re.DOTALL)
-    card = yaml.safe_load(match[1]) if match else {}
+    try:
+        card = yaml.safe_load(match[1]) if match else {}
+    except yaml.YAMLError:
+        card = {}
     library = [card["library_name"]] if "library_name" in card else []
     licence = [f"license:{card['license']}"] if "license" in card else []
     siblings = []

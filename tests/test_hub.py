@@ -11,7 +11,17 @@ import pytest
 import vq
 from tests.hub_faults import CASES, HEAD, REPO, WEIGHTS, Case, tiny_files
 from tests.hub_fixtures import no_token_seen, server
-from tests.loopback_hub import GOOD_TOKEN, Fault, LoopbackHub, cut, drip, hang, status
+from tests.loopback_hub import (
+    GOOD_TOKEN,
+    Fault,
+    Handler,
+    LoopbackHub,
+    Reply,
+    cut,
+    drip,
+    hang,
+    status,
+)
 from tests.test_diffusers_vq import saved
 from tests.tiny_networks import files_of
 from vq import hub
@@ -326,3 +336,17 @@ def test_foreign_things_in_the_cache_are_no_checkpoints(server: LoopbackHub) -> 
     (path / cache.RECORD).write_text("{")
     assert cache.find(REPO, "main") is None
     assert checkpoint_of(hub.pull(REPO)) == tiny_files()
+
+
+def test_a_hub_that_goes_away_amid_a_pull(server: LoopbackHub) -> None:
+    """A connection that fails makes huggingface_hub start anew, with another HTTP client."""
+
+    def leave(handler: Handler, reply: Reply) -> None:
+        server.server.shutdown()
+        server.server.server_close()
+        handler.close_connection = True
+
+    server.plant(HEAD, leave)
+    with pytest.raises(HubError, match=r"cannot be reached|stopped answering|only a part"):
+        hub.pull(REPO, deadline=30)
+    assert entries(cache.root()) == []

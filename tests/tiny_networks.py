@@ -25,6 +25,10 @@ class TinyAutoencoderConfig:
         if self.num_codes < 2:
             raise ValueError(f"num_codes must be at least 2, not {self.num_codes}")
 
+    @property
+    def stride(self) -> int:
+        return 4
+
 
 class TinyAutoencoder(nn.Module):
     """With a buffer of integers, one that is not saved, and one of floats."""

@@ -168,6 +168,11 @@ class VQVAE(nn.Module):
         """Pixels of a side for each code of a side."""
         return self.config.stride
 
+    @property
+    def reach(self) -> int | None:
+        """How many codes around a code the decoder looks at; None: at all of the map."""
+        return self.config.decoder_blocks + 3
+
     def forward(self, pictures: Tensor) -> VQVAEOutput:
         """Reconstruct pictures (B, C, H, W); in training mode also update the code book."""
         quantized = self.quantizer(self._encoded(pictures))

@@ -15,24 +15,23 @@ alone. Saving replaces the folder as a whole: see `Checkpoint.save`.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import re
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-import yaml
 from torch import nn
 
 from vq.atomic import replacing_folder, whole_folder, write_file, write_json
+from vq.front_matter import front_matter
 from vq.layout import (
     AUTOENCODER,
     CARD,
     CONFIG,
+    DEFAULT_CHECKPOINT,
     DIFFUSERS_FOLDERS,
     DIFFUSERS_WEIGHTS,
     MAX_BYTES,
@@ -55,9 +54,6 @@ Prior: TypeAlias = Any
 
 __all__ = ["DEFAULT_CHECKPOINT", "Checkpoint", "CheckpointError", "describe", "load", "register"]
 
-DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "scenes-128"
-
-MAX_FRONT_MATTER = 65_536  # characters
 READ_ATTEMPTS = 10  # of a checkpoint that is being saved over
 
 
@@ -294,33 +290,3 @@ def _identity(folder: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino, status.st_mtime_ns) if folder.is_dir() else None
-
-
-class _FrontMatterLoader(yaml.SafeLoader):
-    """Without aliases, by which a few lines can stand for gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
-        return super().compose_node(parent, index)
-
-
-def front_matter(card: str) -> dict[str, Any]:
-    """The YAML between the two lines of dashes that a card may open with, dates as texts.
-
-    Raises CheckpointError where it is too long, or not a mapping that can be read.
-    """
-    match = re.match(r"---\n(.*?)^---$", card, re.DOTALL | re.MULTILINE)
-    if not match:
-        return {}
-    if len(match[1]) > MAX_FRONT_MATTER:
-        raise CheckpointError(f"{CARD}: more than {MAX_FRONT_MATTER:,} characters of front matter")
-    try:
-        parsed = yaml.load(match[1], _FrontMatterLoader)
-        plain = json.loads(json.dumps(parsed, default=str, allow_nan=False))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CheckpointError(f"{CARD}: its front matter cannot be read: {reason}") from None
-    if not isinstance(plain, dict):
-        raise CheckpointError(f"{CARD}: its front matter must be a mapping")
-    return plain

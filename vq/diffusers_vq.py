@@ -125,6 +125,10 @@ class DiffusersVQ(VQVAE):
             model.decoder, model.post_quant_conv, spatial=config.norm_type == "spatial"
         )
 
+    @property
+    def reach(self) -> None:
+        """The decoder looks at all of the map: its normalisation does, and its attention."""
+
 
 class _Encoder(nn.Module):
     """Pictures - 0.5 -> what is quantized (B, D, h, w)."""

@@ -20,6 +20,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
+
+DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "scenes-128"
 
 CARD = "README.md"
 CONFIG = "config.json"

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, get_session, hf_hub_download
+from huggingface_hub import HfApi, hf_hub_download, set_client_factory
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -41,6 +41,7 @@ from huggingface_hub.errors import (
 from vq.hub.errors import HubError
 
 MAX_ATTEMPTS = 3  # at the same address
+MAX_REFUSED = 2  # connections, before it is said that there is no Hub
 MAX_WAIT = 3.0  # seconds of Retry-After that are waited for
 MAX_ANSWER = 8_000_000  # bytes of what is no file: a listing, a page of search results
 MAX_EXTRA = 1_000_000  # bytes above the sizes listed: error pages, what a cut file sent twice
@@ -54,9 +55,15 @@ class Watch:
         self.outcomes: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
         self.begin(MAX_ANSWER)
 
+    def client(self) -> httpx2.Client:
+        """What huggingface_hub makes its requests with; after a failure it asks for a new one."""
+        hooks = {"request": [self.before], "response": [self.after]}
+        return Client(self, event_hooks=hooks, follow_redirects=True, timeout=None)
+
     def begin(self, allowance: int) -> None:
         """Start over, for another verb that may receive so many bytes."""
         self.allowance, self.received, self.reported = allowance, 0, 0.0
+        self.refused = 0  # connections
         self.attempts: Counter[tuple[str, str]] = Counter()
 
     def before(self, request: httpx2.Request) -> None:
@@ -92,6 +99,21 @@ class Watch:
         if time.monotonic() - self.reported > REPORT_EVERY:
             self.reported = time.monotonic()
             say({"bytes": self.received})
+
+
+class Client(httpx2.Client):
+    def __init__(self, watch: Watch, **options: Any) -> None:
+        super().__init__(**options)
+        self.watch = watch
+
+    def send(self, *arguments: Any, **options: Any) -> httpx2.Response:
+        try:
+            return super().send(*arguments, **options)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            self.watch.refused += 1
+            if self.watch.refused == MAX_REFUSED:
+                raise HubError("unreachable") from None
+            raise
 
 
 class Counted(httpx2.SyncByteStream):
@@ -207,11 +229,7 @@ def main() -> None:
     token = sys.stdin.readline().strip()
     threading.Thread(target=listen, daemon=True).start()
     watch = Watch()
-    client = get_session()
-    client.event_hooks = {
-        "request": [*client.event_hooks["request"], watch.before],
-        "response": [watch.after],
-    }
+    set_client_factory(watch.client)
     api = HfApi(token=token or False, library_name="codebrush")
     while True:
         arguments = json.loads(requests.get())

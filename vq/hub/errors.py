@@ -31,7 +31,7 @@ MESSAGES = {
     "corrupt": "what the Hub sent as {file} is not the file that it lists",
     "redirects": "the Hub sends from one address to another and back again",
     "unreachable": "the Hub cannot be reached",
-    "offline": "HF_HUB_OFFLINE is set, and {repo_id} was not pulled before",
+    "offline": "the Hub is not asked, as HF_HUB_OFFLINE is set",
     "busy": "{repo_id} is just being pulled by somebody else; try again in a while",
     "no_token": "a token is needed to push: `hf auth login`, or set HF_TOKEN",
     "denied": "the Hub does not allow this for {repo_id}",

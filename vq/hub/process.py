@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vq.hub.errors import HubError
 
@@ -31,6 +31,9 @@ SETTINGS = {
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "PYTHONIOENCODING": "utf-8",
 }
+
+
+Answer = TypeVar("Answer")
 
 
 class HubProcess:
@@ -113,6 +116,16 @@ class HubProcess:
             for line in self._process.stdout:
                 self._lines.put(line)
         self._lines.put("")
+
+
+def finish(steps: Generator[Any, None, Answer]) -> Answer:
+    """What steps come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
 
 _ENDED = {"error": "failed", "values": {"cause": "its client ended"}}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vq.atomic import flush_files, replacing_folder
 from vq.hub import cache
 from vq.hub.errors import HubError
-from vq.hub.process import TICK, HubProcess
+from vq.hub.process import TICK, HubProcess, finish
 from vq.layout import MAX_BYTES, MAX_FILES, checkpoint_files, diffusers_folder, size_limit
 from vq.strict_files import CheckpointError
 
@@ -91,13 +91,7 @@ def pull(
     huggingface_hub finds; False: none. deadline: seconds. refresh: ask the Hub for a newer commit
     of what was pulled already. Raises HubError, what was pulled before untouched.
     """
-    steps = pull_steps(repo_id, revision, token=token, deadline=deadline, refresh=refresh)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            path: Path = end.value
-            return path
+    return finish(pull_steps(repo_id, revision, token=token, deadline=deadline, refresh=refresh))
 
 
 def pull_steps(
@@ -114,7 +108,7 @@ def pull_steps(
     if found and not refresh:
         return found[0]
     if is_offline():
-        raise HubError("offline", repo_id=repo_id)
+        raise HubError("offline")
     ends = time.monotonic() + deadline
     with ExitStack() as stack:
         while True:

@@ -34,7 +34,7 @@ def push(
     cache.check_names(repo_id, revision)
     load(folder)
     if is_offline():
-        raise HubError("offline", repo_id=repo_id)
+        raise HubError("offline")
     endpoint = os.environ.get("HF_ENDPOINT")  # as it is now, not when the client was imported
     api = HfApi(endpoint, find_token(token or True), library_name="codebrush")
     try:
