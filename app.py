@@ -10,6 +10,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ.setdefault("GRADIO_TEMP_DIR", os.path.join(tempfile.gettempdir(), "codebrush"))
 
 from demo import page, studio
+from demo.models import Library
 
 if __name__ == "__main__":
-    page.build(studio.shelf()).launch(**page.LAUNCH)
+    shelf = studio.shelf()
+    page.build(shelf, Library(shelf, studio.loader)).launch(**page.LAUNCH)

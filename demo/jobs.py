@@ -221,7 +221,8 @@ class Rounding:
 class CodeBook:
     """The codes themselves: `vectors` `(K, D)` float32, and a picture of each.
 
-    `patches` `(K, s, s, 3)`, s the stride: what a code decodes to among copies of itself.
+    `patches` `(K, s, s, 3)`, s the stride: what a code decodes to among copies of itself; where
+    that takes minutes, the colour that stands for it on the map.
     """
 
     vectors: np.ndarray

@@ -10,10 +10,11 @@ import gradio as gr
 
 from demo import api
 from demo.blocks import Blocks
+from demo.models import Library
 from demo.shelf import Shelf
 from demo.shortcuts import SCRIPT as SHORTCUTS
 from demo.shortcuts import ShortcutSheet
-from demo.tabs import codes, compare, edit, generate, learn
+from demo.tabs import codes, compare, edit, generate, learn, models
 from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
 
@@ -84,8 +85,11 @@ LAUNCH: dict[str, Any] = {
 }
 
 
-def build(shelf: Shelf) -> Blocks:
-    """The whole app around the checkpoints of `shelf`, queue included; launch it with `LAUNCH`."""
+def build(shelf: Shelf, library: Library | None = None) -> Blocks:
+    """The whole app around the checkpoints of `shelf`, queue included; launch it with `LAUNCH`.
+
+    With a `library` around the same shelf there is a tab for checkpoints of the Hub.
+    """
     with Blocks(
         title="Codebrush",
         analytics_enabled=False,
@@ -95,6 +99,7 @@ def build(shelf: Shelf) -> Blocks:
         api.build(shelf)  # first: Gradio also names the page's own events, after their functions
         session = gr.State(None, time_to_live=TIME_TO_LIVE)
         sent = gr.State(None, time_to_live=TIME_TO_LIVE)  # to the Edit tab: see Editor.open
+        used = gr.State(None)  # anew whenever another tab has chosen the checkpoint
         with gr.Row(elem_id="header"):
             with gr.Column(scale=3, min_width=300):
                 gr.Markdown("# Codebrush")
@@ -111,7 +116,7 @@ def build(shelf: Shelf) -> Blocks:
             ShortcutSheet(text=CATALOGUES, elem_id="shortcuts")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit"):
-                picture, switched = edit.build(demo, shelf, model, session, sent)
+                picture, switched = edit.build(demo, shelf, model, used, session, sent)
             with gr.Tab(_("tab_codes"), id="codes") as codes_tab:
                 codes.build(shelf, model, switched, session, tabs, codes_tab)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
@@ -120,5 +125,11 @@ def build(shelf: Shelf) -> Blocks:
                 generate.build(shelf, model, sent, picture, tabs)
             with gr.Tab(_("tab_learn"), id="learn") as learn_tab:
                 learn.build(shelf, model, session, tabs, learn_tab)
+            if library is not None:
+                with gr.Tab(_("tab_models"), id="models") as models_tab:
+                    models.build(library, model, used, tabs, models_tab)
+        if library is not None:
+            # Others may have pulled some since the page was built.
+            demo.load(library.choices, None, model, queue=False, api_visibility="private")
     demo.queue(max_size=32, api_open=False)  # open, programs could pass it by
     return demo

@@ -48,15 +48,11 @@ class Shelf:
         `Refusal` is the loader's to raise; others wait while one loads.
         """
         with self._lock:
-            load = self._loaders.get(name) if isinstance(name, str) else None
-            if load is None:
+            if not isinstance(name, str) or name not in {*self._loaders, *self._loaded}:
                 known = ", ".join(self._loaders)
                 raise Refusal("error_choice", name="model", got=reprlib.repr(name), known=known)
-            assert isinstance(name, str)
             if name not in self._loaded:
-                self._loaded[name] = load()
-                while len(self._loaded) > MAX_LOADED:
-                    self._loaded.popitem(last=False)
+                self._hold(name, self._loaders[name]())
             self._loaded.move_to_end(name)
             return self._loaded[name]
 
@@ -80,17 +76,26 @@ class Shelf:
         studio = load()
         with self._lock:
             self._loaders[name] = load
-            self._loaded[name] = studio
-            self._loaded.move_to_end(name)
+            self._hold(name, studio)
         return studio
 
-    def remove(self, name: str) -> None:
-        """Take a checkpoint from the shelf, if it is there; whoever is using it goes on with it.
+    def offer(self, name: str, load: Load) -> None:
+        """Put a checkpoint on the shelf that will be loaded when it is first asked for."""
+        with self._lock:
+            self._loaders[name] = load
 
-        Raises ValueError for the default.
+    def remove(self, name: str) -> None:
+        """Take a checkpoint from the names, if it is there; whoever is using it goes on with it.
+
+        It stays in memory until others need its room. Raises ValueError for the default.
         """
         with self._lock:
             if name == self.names[0]:
                 raise ValueError(f"{name} is the default: it stays")
             self._loaders.pop(name, None)
-            self._loaded.pop(name, None)
+
+    def _hold(self, name: str, studio: StudioVerbs) -> None:
+        self._loaded[name] = studio
+        self._loaded.move_to_end(name)
+        while len(self._loaded) > MAX_LOADED:
+            self._loaded.popitem(last=False)

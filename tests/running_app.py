@@ -11,18 +11,21 @@ import pytest
 
 if TYPE_CHECKING:
     from demo.jobs import StudioVerbs
+    from demo.models import Library
     from demo.shelf import Shelf
 
 
 @contextmanager
-def running_app(studio: StudioVerbs | Shelf, folder: Path, **options: Any) -> Iterator[str]:
+def running_app(
+    studio: StudioVerbs | Shelf, folder: Path, library: Library | None = None, **options: Any
+) -> Iterator[str]:
     """Its address, while it runs; `folder` is for its files, `options` are those of a launch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
         from demo import page
         from demo.shelf import Shelf
 
-        demo = page.build(studio if isinstance(studio, Shelf) else Shelf.of(studio))
+        demo = page.build(studio if isinstance(studio, Shelf) else Shelf.of(studio), library)
         options = {**page.LAUNCH, "server_name": "127.0.0.1", "quiet": True, **options}
         _, address, _ = demo.launch(**options, prevent_thread_lock=True)
         yield address

@@ -83,7 +83,12 @@ def test_one_is_added_and_taken_away_while_someone_uses_it() -> None:
     shelf.remove("number 7")
     shelf.remove("number 7")
     assert list(shelf.names) == ["number 0"]
-    assert new.describe().name == "number 7"
+    assert shelf.get("number 7") is new  # as long as there is room
+    for i in range(MAX_LOADED):
+        shelf.add(f"other {i}", lambda: studio(0))
+    shelf.get("other 0")
+    with pytest.raises(Refusal):
+        shelf.get("number 7")
     with pytest.raises(ValueError, match="number 0 is the default"):
         shelf.remove("number 0")
 

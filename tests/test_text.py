@@ -13,11 +13,14 @@ import pytest
 from demo import codemap, explorer, history, shortcuts
 from demo.jobs import QUALITIES
 from demo.lesson_view import RUN_FIGURES, setting_key
+from demo.models_html import FIGURES
 from demo.session import Kind
 from demo.tabs import transplant
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq import code_file
 from vq.experiments.ablations import AXES
+from vq.hub.errors import MESSAGES
+from vq.hub.looking import Kind as RepoKind
 from vq.recipes import get_recipe
 
 TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS, *history.TEXT_KEYS, *shortcuts.TEXT_KEYS}
@@ -58,6 +61,15 @@ COMPOSED = {
         for reason in get_args(code_file.Reason)
         if reason != "checkpoint"  # asked for by another name
     },
+    "models_fact_": {
+        f"models_fact_{name}"
+        for name in ["license", "size", "codes", "networks", "downloads", "modified", "revision"]
+    },
+    "models_figure_": {f"models_figure_{name}" for name in FIGURES},
+    "models_kind_": {f"models_kind_{name}" for name in get_args(RepoKind)},
+    "models_place_": {"models_place_app", "models_place_pulled"},
+    "status_models_": {f"status_models_{stage}" for stage in ("wait", "list", "download", "check")},
+    "hub_": {f"hub_{reason}" for reason in MESSAGES.keys() - {"no_token"}},  # the app has none
     "compare_": {f"compare_{name}" for name in ("original", "codes", "jpeg", "webp")},
 }
 
@@ -122,6 +134,7 @@ def test_no_message_is_empty_or_left_untranslated(language: str) -> None:
         latin = {key for key, text in CATALOGUES["ko"].items() if not re.search("[가-힣]", text)}
         names = {"prior_pixelcnn", "top_k_label", "top_p_label", "compare_bytes", "history_step"}
         names |= {"learn_run_psnr"}
+        names |= {"models_figure_psnr_db", "models_figure_ssim"}
         names |= {f"compare_{name}" for name in ("jpeg", "webp", "column_psnr", "column_ssim")}
         names |= {key for key in latin if key.startswith("codemap_")}  # signs and numbers only
         assert latin <= names

@@ -40,11 +40,17 @@ _SMALL: dict[str, Any] = {"size": "md", "interactive": False, "min_width": 90}
 
 
 def build(
-    demo: gr.Blocks, shelf: Shelf, model: gr.Dropdown, session: gr.State, sent: gr.State
+    demo: gr.Blocks,
+    shelf: Shelf,
+    model: gr.Dropdown,
+    used: gr.State,
+    session: gr.State,
+    sent: gr.State,
 ) -> tuple[PictureInput, gr.events.Dependency]:
     """Lay the tab out in the current context and wire it to an `Editor` and its jobs.
 
-    `model` is where the visitor chooses a checkpoint. Returns where a picture comes in (another tab
+    `model` is where the visitor chooses a checkpoint; where another tab has chosen there, it gives
+    `used` a new value. Returns where a picture comes in (another tab
     may put one there, its codes in `sent`), and the event after a change of checkpoint.
     """
     about = shelf.default.describe()
@@ -133,7 +139,7 @@ def build(
     kept = gr.State(None, time_to_live=session.time_to_live)
     surprise = Surprise(shelf, canvas, kept)
     switched = _wire(
-        Editor(parts), Filling(parts, inputs), surprise, picture, sent, (keep, discard, alike)
+        Editor(parts), Filling(parts, inputs), surprise, picture, used, sent, (keep, discard, alike)
     )
     edit_files.wire(Files(parts, picture, sent), *opened)
     controls = {"model": model, **inputs}
@@ -146,6 +152,7 @@ def _wire(
     filling: Filling,
     surprise: Surprise,
     picture: PictureInput,
+    used: gr.State,
     sent: gr.State,
     decisions: tuple[gr.Button, gr.Button, gr.Button],
 ) -> gr.events.Dependency:
@@ -223,7 +230,7 @@ def _wire(
         concurrency_limit=2,
         **quiet,
     )
-    switched = model.input(**end).then(
+    switched = gr.on([model.input, used.change], **end).then(
         guarded(editor.switch),
         [parts.session, model],
         everything,
