@@ -34,3 +34,15 @@ class Dropdown(gr.Dropdown):
 
     def preprocess(self, payload: Any) -> Any:
         return payload
+
+
+class CheckboxGroup(gr.CheckboxGroup):
+    """`gr.CheckboxGroup`, likewise."""
+
+    is_template = True
+
+    def get_config(self, cls: Any = None) -> dict[str, Any]:
+        return super().get_config(cls or gr.CheckboxGroup)
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload

@@ -1,15 +1,19 @@
-"""JPEG and WebP at a given number of bytes, to compare a code map with them at equal cost."""
+"""JPEG and WebP, to compare code maps with: at a number of bytes, and at several qualities."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
 
+Codec = Literal["jpeg", "webp"]
+CODECS: tuple[Codec, ...] = get_args(Codec)
+# Of a curve: the rate grows by about the same factor from one to the next.
+QUALITIES = (1, 5, 10, 20, 35, 55, 75, 90, 95)
 # Sides that are tried, as fractions of the picture's, where the lowest quality at full size is
 # still too large.
 SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.1875, 0.125)
@@ -58,7 +62,15 @@ def _best_quality(
     return best
 
 
-def encode_to_bytes(picture: np.ndarray, budget: int, codec: Literal["jpeg", "webp"]) -> Encoded:
+def encode_at(picture: np.ndarray, quality: int, codec: Codec) -> Encoded:
+    """Code `picture` `(H, W, 3)` uint8 as it is, at a quality from 1 to 100."""
+    image = Image.fromarray(picture)
+    file = _ENCODERS[codec](image, quality)
+    decoded = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+    return Encoded(decoded, len(file), image.size, quality, fits=True)
+
+
+def encode_to_bytes(picture: np.ndarray, budget: int, codec: Codec) -> Encoded:
     """Code `picture` `(H, W, 3)` uint8 in at most `budget` bytes, as near as quality steps allow.
 
     Where the lowest quality is still too large, the picture is coded smaller and scaled up again.

@@ -183,30 +183,12 @@ class CodeStep:
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """A picture after one way of coding it, and what that cost."""
+    """A picture after it was coded, and what that cost."""
 
-    name: Literal["codes", "jpeg", "webp"]
     picture: np.ndarray
     bits: float
     psnr: float  # dB; inf where nothing was lost
     ssim: float
-    coded_size: tuple[
-        int, int
-    ]  # (width, height) that was coded, smaller than the picture where it had to be
-    fits: bool = True  # False where even the smallest file is larger than was asked
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A picture, its reconstruction from codes, and other codecs at the same number of bytes."""
-
-    original: np.ndarray
-    codes: Coded
-    others: tuple[Coded, ...]
-
-    @property
-    def original_bits(self) -> int:
-        return 24 * self.original.shape[0] * self.original.shape[1]
 
 
 @dataclass(frozen=True)
@@ -288,7 +270,9 @@ class StudioVerbs(Protocol):
         """The picture from its codes alone."""
         ...
 
-    def compare(self, picture: np.ndarray) -> Comparison: ...
+    def quality(self, original: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+        """PSNR in dB, inf where they are equal, and SSIM of two pictures of one size."""
+        ...
 
     def rounding(self, picture: np.ndarray) -> Rounding:
         """How far the encoder's outputs for `picture` lie from their codes."""

@@ -20,14 +20,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from demo.codecs import encode_to_bytes
 from demo.codemap.packing import MAX_SIDE
 from demo.drawing import code_palette
 from demo.jobs import (
     CodeBook,
     Coded,
     CodeStep,
-    Comparison,
     Description,
     Refusal,
     Rounding,
@@ -283,20 +281,13 @@ class Studio:
         """The picture `(H, W, 3)` from its codes alone, before any entropy coding."""
         decoded = self.decode(self.encode(picture))
         bits = rate_bits(self._autoencoder, *picture.shape[:2])
-        size = picture.shape[1], picture.shape[0]
-        return Coded("codes", decoded, bits, *self._quality(picture, decoded), size)
+        return Coded(decoded, bits, *self.quality(picture, decoded))
 
-    def compare(self, picture: np.ndarray) -> Comparison:
-        """The picture's reconstruction from codes, and JPEG and WebP files of as many bytes."""
-        ours = self.reconstruct(picture)
-        others = []
-        for codec in ("jpeg", "webp"):
-            coded = encode_to_bytes(picture, math.ceil(ours.bits / 8), codec)
-            quality = self._quality(picture, coded.picture)
-            others.append(
-                Coded(codec, coded.picture, 8.0 * coded.num_bytes, *quality, coded.size, coded.fits)
-            )
-        return Comparison(picture, ours, tuple(others))
+    def quality(self, original: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+        """(PSNR in dB, SSIM) of two pictures `(H, W, 3)` uint8 of one size (`vq.evaluation`)."""
+        a, b = pictures.to_tensor(original), pictures.to_tensor(other)
+        with torch.inference_mode():
+            return float(psnr(a, b)[0]), float(ssim(a, b)[0])
 
     def rounding(self, picture: np.ndarray) -> Rounding:
         """How far encoder outputs for a picture `(H, W, 3)` lie from their codes.
@@ -384,12 +375,6 @@ class Studio:
     def _reach(self) -> int | None:
         """How many codes around a code the decoder looks at; None: at all of the map."""
         return self._autoencoder.reach
-
-    def _quality(self, original: np.ndarray, other: np.ndarray) -> tuple[float, float]:
-        """(PSNR in dB, SSIM) of two pictures `(H, W, 3)` uint8."""
-        a, b = pictures.to_tensor(original), pictures.to_tensor(other)
-        with torch.inference_mode():
-            return float(psnr(a, b)[0]), float(ssim(a, b)[0])
 
 
 def _figures(card: str) -> dict[str, dict[str, Any]]:

@@ -236,28 +236,6 @@ def test_a_broken_picture_is_refused_and_the_one_at_work_stays(
     expect(page.locator("#canvas")).to_contain_text("No picture yet")
 
 
-def test_compare(open_page: OpenPage, url: str) -> None:
-    page = open_page(url)
-    page.get_by_role("tab", name="Compare").click()
-    page.click("#go-edit")
-    page.locator("#examples button").first.click()
-    expect(page.locator("#resample")).to_be_enabled()
-    page.get_by_role("tab", name="Compare").click()
-    table = page.locator("#compare-table")
-    expect(table).to_contain_text("WebP")
-    # A lion of 256 × 256: 64 × 64 codes of 9 bits.
-    expect(table.locator("tr", has_text="Codes")).to_contain_text("4,608 B")
-    expect(table.locator("tr", has_text="Original")).to_contain_text("196,608 B")
-    expect(table).to_contain_text("64 × 64 codes of 9 bits = 36,864 bits")
-    for picture in ("#compare-slider", "#compare-error", "#compare-jpeg", "#compare-webp"):
-        image = page.locator(f"{picture} img").first
-        expect(image).to_be_visible()
-        assert image.evaluate("image => image.complete && image.naturalWidth") == 256
-    # The slider's two pictures lie on top of each other.
-    boxes = [image.bounding_box() for image in page.locator("#compare-slider img").all()[:2]]
-    assert boxes[0] == boxes[1]
-
-
 def test_a_picture_can_be_pasted_or_dropped_anywhere(
     open_page: OpenPage, url: str, upload: Path
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from demo import studio as studios
+from demo.contenders import by_codes
 from demo.jobs import Refusal, Settings
 from demo.studio import Studio
 from tests.test_diffusers_vq import SHAPES, saved
@@ -32,9 +33,9 @@ def test_a_picture_is_encoded_decoded_and_compared(studio: Studio, picture: np.n
     assert picture.shape == (32, 44, 3) and len(about.palette) == 64
     codes = studio.encode(picture)
     assert codes.shape == (8, 11)
-    result = studio.compare(picture)
-    assert np.array_equal(result.codes.picture, studio.decode(codes))
-    assert result.codes.bits == codes.size * 6
+    result = by_codes(studio, picture)
+    assert np.array_equal(result.picture, studio.decode(codes))
+    assert result.bits == codes.size * 6
     with pytest.raises(Refusal):
         studio.resample(picture, codes, np.ones(codes.shape, bool), Settings())
 

@@ -10,12 +10,13 @@ from typing import get_args
 
 import pytest
 
-from demo import codemap, explorer, history, shortcuts
+from demo import codemap, comparison, explorer, history, shortcuts
 from demo.jobs import QUALITIES
 from demo.lesson_view import RUN_FIGURES, setting_key
 from demo.models_html import FIGURES
 from demo.session import Kind
 from demo.tabs import transplant
+from demo.tabs.compare_view import MEASURES
 from demo.text import CATALOGUES, LANGUAGES, language_of, say
 from vq import code_file
 from vq.experiments.ablations import AXES
@@ -23,7 +24,13 @@ from vq.hub.errors import MESSAGES
 from vq.hub.looking import Kind as RepoKind
 from vq.recipes import get_recipe
 
-TEXT_KEYS = {*codemap.TEXT_KEYS, *explorer.TEXT_KEYS, *history.TEXT_KEYS, *shortcuts.TEXT_KEYS}
+TEXT_KEYS = {
+    *codemap.TEXT_KEYS,
+    *explorer.TEXT_KEYS,
+    *comparison.TEXT_KEYS,
+    *history.TEXT_KEYS,
+    *shortcuts.TEXT_KEYS,
+}
 DEMO = Path(__file__).resolve().parent.parent / "demo"
 CLASSES = (
     *("buildings", "forest", "glacier", "mountain", "sea", "street"),
@@ -36,7 +43,15 @@ COMPOSED = {
     "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
     "step_": {f"step_{kind}" for kind in get_args(Kind)},
     "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},
-    "compare_column_": {f"compare_column_{c}" for c in ("size", "rate", "smaller", "psnr", "ssim")},
+    "compare_column_": {
+        f"compare_column_{c}"
+        for c in (
+            *("size", "uniform", "entropy", "prior", "psnr", "ssim", "used", "perplexity"),
+            "seconds",
+        )
+    },
+    "compare_measure_": {f"compare_measure_{name}" for name in MEASURES},
+    "chart_": {f"chart_{name}" for name in ("uniform", "entropy", "prior", *MEASURES)},
     "learn_column_": {f"learn_column_{c}" for c in ("code", "pixel", "dim", "bytes")},
     "learn_rate_": {f"learn_rate_{name}" for name in ("original", "png", "uniform", "frequencies")},
     "learn_run_": {f"learn_run_{name}" for name in RUN_FIGURES},
@@ -70,7 +85,7 @@ COMPOSED = {
     "models_place_": {"models_place_app", "models_place_pulled"},
     "status_models_": {f"status_models_{stage}" for stage in ("wait", "list", "download", "check")},
     "hub_": {f"hub_{reason}" for reason in MESSAGES.keys() - {"no_token"}},  # the app has none
-    "compare_": {f"compare_{name}" for name in ("original", "codes", "jpeg", "webp")},
+    "compare_": {f"compare_{name}" for name in ("original", "jpeg", "webp")},
 }
 
 
@@ -136,6 +151,7 @@ def test_no_message_is_empty_or_left_untranslated(language: str) -> None:
         names |= {"learn_run_psnr"}
         names |= {"models_figure_psnr_db", "models_figure_ssim"}
         names |= {f"compare_{name}" for name in ("jpeg", "webp", "column_psnr", "column_ssim")}
+        names |= {"compare_measure_psnr", "compare_measure_ssim"}
         names |= {key for key in latin if key.startswith("codemap_")}  # signs and numbers only
         assert latin <= names
 

@@ -1,156 +1,202 @@
-"""The Compare tab: what a picture loses in codes, and what the same bytes buy as JPEG or WebP."""
+"""The Compare tab: one picture in the codes of several checkpoints, as JPEG and as WebP."""
 
 from __future__ import annotations
 
-import math
+import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
-from demo.drawing import error_map
-from demo.jobs import Coded, Comparison
-from demo.session import Session, Snapshot
-from demo.shelf import Shelf
+from demo import contenders
+from demo.choices import CheckboxGroup
+from demo.codecs import CODECS
+from demo.comparison import ComparisonViewer
+from demo.contenders import Choice, Results
+from demo.jobs import Refusal
+from demo.session import Session
+from demo.shelf import MAX_LOADED, Shelf
+from demo.tabs.compare_view import MEASURES, chart, figures, views
+from demo.tabs.edit import STATUS_TEMPLATE
+from demo.text import CATALOGUES, language_of, say
 from demo.text import INTERFACE as _
-from demo.text import language_of, say
-from demo.toasts import unexpected
+from demo.toasts import Updates, expected, unexpected
+
+Item = TypeVar("Item")
+
+log = logging.getLogger(__name__)
 
 
 def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
     """Lay the tab out in the current context; `tab` is its own, `tabs` all of them."""
-    compared = gr.State(None)  # the snapshot on show, so that coming back costs nothing
+    results = gr.State(None)  # so that coming back costs nothing
+    files = gr.State(None)  # where the browser finds the pictures: by their ids, kept by `results`
     with gr.Column(elem_id="compare-empty") as empty:
         gr.Markdown(_("compare_empty"))
         go_edit = gr.Button(_("compare_go_edit"), elem_id="go-edit", min_width=160)
-    busy = gr.Markdown(_("compare_busy"), visible=False)
-    with gr.Column(visible=False, elem_id="comparison") as full:
+    # Hidden, not invisible: the viewer would lose its properties.
+    with gr.Column(visible="hidden", elem_id="compared") as full:
         gr.Markdown(_("compare_intro"))
-        with gr.Row(elem_classes="columns"):
-            with gr.Column(min_width=320):
-                slider = gr.ImageSlider(
-                    label=_("compare_slider"),
-                    format="png",
-                    max_height=520,  # a fixed height would misalign the two
-                    interactive=False,
-                    buttons=["fullscreen"],
-                    elem_id="compare-slider",
-                )
-            with gr.Column(min_width=320):
-                error = _picture("compare_error", "compare-error")
+        with gr.Row():
+            checkpoints = CheckboxGroup(
+                list(shelf.names),
+                value=list(shelf.names[:MAX_LOADED]),
+                label=_("compare_checkpoints"),
+                elem_id="compare-checkpoints",
+                min_width=300,
+                scale=2,
+            )
+            codecs = CheckboxGroup(
+                [(_(f"compare_{codec}"), codec) for codec in CODECS],
+                value=list(CODECS),
+                label=_("compare_codecs"),
+                info=_("compare_codecs_info"),
+                elem_id="compare-codecs",
+                min_width=220,
+            )
+        status = gr.HTML(html_template=STATUS_TEMPLATE, elem_id="compare-status")
+        viewer = ComparisonViewer(text=CATALOGUES, elem_id="comparison")
+        gr.Markdown(_("compare_figures"), elem_classes="compare-heading")
         table = gr.HTML(elem_id="compare-table")
-        with gr.Row(elem_classes="columns"):
-            with gr.Column(min_width=320):
-                jpeg = _picture("compare_jpeg", "compare-jpeg")
-            with gr.Column(min_width=320):
-                webp = _picture("compare_webp", "compare-webp")
+        gr.Markdown(_("compare_chart"), elem_classes="compare-heading")
+        measure = gr.Radio(
+            [(_(f"compare_measure_{one}"), one) for one in MEASURES],
+            value=MEASURES[0],
+            label=_("compare_measure"),
+            elem_id="compare-measure",
+        )
+        plot = gr.HTML(elem_id="compare-chart")
+        gr.Markdown(_("compare_chart_about"))
 
     def compare(
-        session: Session | None, shown: Snapshot | None, request: gr.Request
-    ) -> Iterator[dict[Any, Any]]:
+        session: Session | None,
+        known: Results | None,
+        kept: dict[int, str] | None,
+        names: Any,
+        chosen_codecs: Any,
+        by: Any,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """What was chosen, each way as soon as it is there."""
         if session is None:
-            yield {
-                compared: None,
-                empty: gr.update(visible=True),
-                full: gr.update(visible=False),
-            }
+            yield {results: None, empty: gr.update(visible=True), full: gr.update(visible="hidden")}
             return
-        original = session.history[0]
-        if shown is original:
-            return
-        hidden = gr.update(visible=False)
-        yield {empty: hidden, full: hidden, busy: gr.update(visible=True)}
-        started = time.monotonic()
+        language, started = language_of(request), time.monotonic()
         try:
-            result = shelf.get(original.model).compare(original.picture)
+            choice = _choice(shelf, names, chosen_codecs)
+            _among("measure", [by], MEASURES)
+        except Refusal as refusal:
+            raise expected(refusal, language) from None
+        picture = session.history[0].picture
+        if known is not None and known.original is picture:
+            now = replace(known, choice=choice, failed={})
+            if now.choice == known.choice and not known.failed and kept is not None:
+                yield {}  # a generator that gives nothing would empty its outputs
+                return
+        else:
+            now, kept = Results(picture, choice), {id(picture): viewer.file_of(picture)}
+        kept = dict(kept or {})
+
+        def show(text: str) -> Updates:
+            for one in now.shown.values():
+                if id(one.picture) not in kept:
+                    kept[id(one.picture)] = viewer.file_of(one.picture)
+            return {
+                results: now,
+                files: dict(kept),
+                empty: gr.update(visible=False),
+                full: gr.update(visible=True),
+                status: escape(text),
+                viewer: viewer.showing(views(now, kept, language)),
+                table: figures(now, language),
+                plot: chart(now, by, language),
+            }
+
+        size = {"width": picture.shape[1], "height": picture.shape[0]}
+        total = len(choice.checkpoints) + len(choice.codecs)
+
+        def progress() -> Updates:
+            done = len(now.shown) + len(now.failed)
+            return show(say(language, "status_comparing", **size, done=done, total=total))
+
+        try:
+            yield progress()
+            for name in choice.checkpoints:
+                if name not in now.by_codes:
+                    now = _with_codes(shelf, now, name, language)
+                    yield progress()
+            for codec in choice.codecs:
+                key = codec, now.budget
+                if now.budget and key not in now.by_codec:
+                    one = contenders.by_codec(shelf.default, picture, *key)
+                    now = now.having(by_codec={key: one})
+                    yield progress()
+            if missing := [codec for codec in CODECS if codec not in now.curves]:
+                yield {status: escape(say(language, "status_curves"))}
+                new = {codec: contenders.curve(shelf.default, picture, codec) for codec in missing}
+                now = now.having(curves=new)
+            for name in choice.checkpoints:
+                if name in now.by_codes and name not in now.prior_bits:
+                    yield {status: escape(say(language, "status_pricing", name=name))}
+                    use = now.by_codes[name].use
+                    assert use is not None  # it is a code map
+                    bits = contenders.prior_bits(shelf.get(name), use.codes)
+                    now = now.having(prior_bits={name: bits})
         except Exception:
-            yield {compared: None, busy: hidden, empty: gr.update(visible=True)}
             raise unexpected("compare", request) from None
-        seconds = time.monotonic() - started
-        by_name = {other.name: other for other in result.others}
-        yield {
-            compared: original,
-            busy: hidden,
-            full: gr.update(visible=True),
-            slider: (result.original, result.codes.picture),
-            error: error_map(result.original, result.codes.picture),
-            table: _table(result, original.codes.shape, seconds, language_of(request)),
-            jpeg: by_name["jpeg"].picture,
-            webp: by_name["webp"].picture,
-        }
+        seconds = f"{time.monotonic() - started:.1f}"
+        yield show(say(language, "status_compared", **size, seconds=seconds))
 
-    tab.select(
+    def redraw(known: Results | None, by: Any, request: gr.Request) -> Updates:
+        """The chart by another measure of quality."""
+        try:
+            _among("measure", [by], MEASURES)
+        except Refusal as refusal:
+            raise expected(refusal, language_of(request)) from None
+        return {} if known is None else {plot: chart(known, by, language_of(request))}
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    gr.on(
+        [tab.select, checkpoints.input, codecs.input],
         compare,
-        [session, compared],
-        [compared, empty, busy, full, slider, error, table, jpeg, webp],
-        concurrency_id="short",
-        show_progress="hidden",
-        api_visibility="private",
+        [session, results, files, checkpoints, codecs, measure],
+        [results, files, empty, full, status, viewer, table, plot],
+        trigger_mode="always_last",
+        concurrency_id="compare",
+        concurrency_limit=2,
+        **quiet,
     )
-    go_edit.click(
-        lambda: gr.Tabs(selected="edit"), None, tabs, queue=False, api_visibility="private"
-    )
+    measure.input(redraw, [results, measure], plot, queue=False, **quiet)
+    go_edit.click(lambda: gr.Tabs(selected="edit"), None, tabs, queue=False, **quiet)
 
 
-def _picture(key: str, elem_id: str) -> gr.Image:
-    return gr.Image(
-        label=_(key),
-        format="png",
-        interactive=False,
-        buttons=["fullscreen"],
-        elem_id=elem_id,
-    )
+def _with_codes(shelf: Shelf, now: Results, name: str, language: str) -> Results:
+    """With a checkpoint's contender, or what went wrong: the others go on."""
+    try:
+        return now.having(by_codes={name: contenders.by_codes(shelf.get(name), now.original)})
+    except Refusal as refusal:
+        return now.having(failed={name: say(language, refusal.key, **refusal.values)})
+    except Exception:
+        log.exception("comparing %s failed", name)
+        return now.having(failed={name: say(language, "compare_failed")})
 
 
-def _table(result: Comparison, map_shape: tuple[int, ...], seconds: float, language: str) -> str:
-    """Rate and quality of every way of coding, as HTML, with notes on how it was done."""
-    pixels = result.original.shape[0] * result.original.shape[1]
-    columns = ("size", "rate", "smaller", "psnr", "ssim")
-    head = "".join(f"<th>{escape(say(language, f'compare_column_{c}'))}</th>" for c in columns)
-
-    def row(name: str, bits: float, psnr: float, ssim: float) -> str:
-        cells = (
-            say(language, "compare_bytes", bytes=f"{math.ceil(bits / 8):,}"),
-            f"{bits / pixels:.3g}",
-            f"{result.original_bits / bits:.1f}×",
-            f"{psnr:.1f} dB" if math.isfinite(psnr) else "∞",
-            f"{ssim:.3f}",
-        )
-        values = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        return f"<tr><th scope='row'>{escape(say(language, f'compare_{name}'))}</th>{values}</tr>"
-
-    coded = (result.codes, *result.others)
-    body = row("original", result.original_bits, math.inf, 1.0)
-    body += "".join(row(c.name, c.bits, c.psnr, c.ssim) for c in coded)
-    size = result.original.shape
-    notes = [
-        say(
-            language,
-            "compare_note_codes",
-            rows=map_shape[0],
-            columns=map_shape[1],
-            bits_per_code=f"{result.codes.bits / (map_shape[0] * map_shape[1]):g}",
-            bits=f"{result.codes.bits:,.0f}",
-        ),
-        say(language, "compare_note_error"),
-        *(note for other in result.others if (note := _note(other, size, language))),
-        say(language, "status_compared", width=size[1], height=size[0], seconds=f"{seconds:.1f}"),
-    ]
-    listed = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>{listed}"
+def _choice(shelf: Shelf, names: Any, codecs: Any) -> Choice:
+    """What a visitor chose. Raises `Refusal` for what cannot be."""
+    checkpoints = _among("checkpoints", names, shelf.names)
+    if len(checkpoints) > MAX_LOADED:
+        raise Refusal("error_too_many", name="checkpoints", most=MAX_LOADED, got=len(checkpoints))
+    return Choice(checkpoints, _among("codecs", codecs, CODECS))
 
 
-def _note(coded: Coded, size: tuple[int, ...], language: str) -> str:
-    """What had to be done to make the file so small; empty where nothing had."""
-    width, height = coded.coded_size
-    if coded.fits and (height, width) == size[:2]:
-        return ""
-    return say(
-        language,
-        "compare_note_reduced" if coded.fits else "compare_note_too_large",
-        codec=say(language, f"compare_{coded.name}"),
-        width=width,
-        height=height,
-    )
+def _among(name: str, values: Any, known: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Those of `known` that were chosen, in their order. Raises `Refusal` if one is not known."""
+    for value in values if isinstance(values, list) else [values]:
+        if value not in known:
+            raise Refusal(
+                "error_choice", name=name, got=repr(value)[:40], known=", ".join(map(str, known))
+            )
+    return tuple(one for one in known if one in values)
