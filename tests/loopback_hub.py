@@ -36,7 +36,7 @@ class Reply:
 
 @dataclass
 class Repo:
-    """A model repo; files in Git LFS are those that end as the Hub's own rules say."""
+    """A model's repo, or a Space's; files in Git LFS are those that the Hub's own rules name."""
 
     repo_id: str
     commits: dict[str, Files] = field(default_factory=dict)
@@ -238,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
             return json_reply({"errors": [], "warnings": []})
         if path == "/api/repos/create":
             return create(self.hub, json.loads(body)) if user else error(401, "")
-        match = re.fullmatch(r"/(?:api/models/)?([\w.-]+/[\w.-]+)(/.*)?", path)
+        match = re.fullmatch(r"/(?:api/(?:models|spaces)/|spaces/)?([\w.-]+/[\w.-]+)(/.*)?", path)
         repo = self.hub.repos.get(match[1]) if match else None
         if match is None or repo is None:
             return error(404 if user else 401, "RepoNotFound")
@@ -281,6 +281,8 @@ def commit_files(repo: Repo, commit: str, body: bytes, revision: str) -> Reply:
     for line in map(json.loads, body.splitlines()):
         if line["key"] == "file":
             files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+        elif line["key"] == "deletedFile":
+            del files[line["value"]["path"]]
     sha = repo.commit(files, revision)
     # The client takes this apart, and knows only the hosts that were set when it was imported.
     url = f"https://huggingface.co/{repo.repo_id}/commit/{sha}"
@@ -303,6 +305,16 @@ def resolve(repo: Repo, commit: str, name: str, request: Request) -> Reply:
     return Reply(200, data, headers)
 
 
+def tree(repo: Repo, commit: str, body: bytes, revision: str) -> Reply:
+    files = repo.commits[commit].items()
+    return json_reply(
+        [
+            {"type": "file", "path": name, "size": len(data), "oid": git_sha1(data).hex()}
+            for name, data in files
+        ]
+    )
+
+
 def create_branch(repo: Repo, commit: str, body: bytes, revision: str) -> Reply:
     if revision in repo.branches:
         return error(409, "")
@@ -315,6 +327,7 @@ ROUTES: list[tuple[str, Callable[..., Reply]]] = [
     (r"/branch/(?P<revision>.+)", create_branch),
     (r"/preupload/(?P<revision>.+)", preupload),
     (r"/commit/(?P<revision>.+)", commit_files),
+    (r"/tree/(?P<revision>.+)", tree),
     (r"(?:/revision/(?P<revision>.+))?", model_info),
 ]
 
