@@ -335,14 +335,14 @@ def _costs(result: dict[str, Any]) -> str:
 
 def _sweeps(result: dict[str, Any]) -> list[str]:
     points = list(result["sweep"].values())
-    rows = [["VQ-VAE: books × K", "rate", "bits/dim"]]
-    vae = [["Gaussian VAE: latents", "bits/dim"]]
+    rows = [["VQ-VAE: books × K", "rate", "bits/dim", "steps"]]
+    vae = [["Gaussian VAE: latents", "bits/dim", "steps"]]
     for point in points:
-        bits = f"{point['bits']:.3f} ± {point['stderr']:.3f}"
+        cells = [f"{point['bits']:.3f} ± {point['stderr']:.3f}", f"{point['spent']['steps']:,}"]
         if "codes" in point:
-            rows.append([f"{point['latents']} × {point['codes']}", f"{point['rate']:.3f}", bits])
+            rows.append([f"{point['latents']} × {point['codes']}", f"{point['rate']:.3f}", *cells])
         else:
-            vae.append([str(point["latents"]), bits])
+            vae.append([str(point["latents"]), *cells])
     minutes = [point["spent"]["minutes"] for point in points]
     line = (
         f"The sweeps, {min(minutes):.1f} to {max(minutes):.1f} minutes for each model, measured on "
