@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from vq.training import Run, TrainingConfig
 
 PAPER_BITS = {"vae": 4.51, "vqvae": 4.67, "vimco": 5.14}
 NAMES = {"vae": "Gaussian VAE", "vqvae": "VQ-VAE", "vimco": "VIMCO"}
+FIGURE = "cifar10-bits.png"
 Maker = Callable[[], PixelModel]
 
 
@@ -132,8 +134,7 @@ def run(task: Task) -> dict[str, Any]:
     for name, maker in sweep(recipe).items():
         model, cost = trained(name, maker, recipe.sweep_training, train, task)
         points[name] = {"spent": cost, **kept(task, name, partial(sweep_point, model, pictures))}
-    figure = "cifar10-bits.png"
-    reconstructions(three, test).save(task.out / figure)
+    reconstructions(three, spread(test, 16), task.out)
     return {
         "data": ["cifar10/train"],
         "measured_on": "cifar10/test",
@@ -141,7 +142,7 @@ def run(task: Task) -> dict[str, Any]:
         "models": results,
         "prior": prior,
         "sweep": points,
-        "figures": [figure],
+        "figures": [FIGURE],
     }
 
 
@@ -262,15 +263,16 @@ def learned_prior(
     }
 
 
-@torch.inference_mode()
-def reconstructions(models: dict[str, PixelModel], test: Pictures) -> Any:
-    """A sheet: test pictures in the first row, below it each model's expected pictures."""
-    shown = spread(test, 16)
+def reconstructions(models: dict[str, PixelModel], shown: Pictures, out: Path) -> None:
+    """Two sheets of the models' expected pictures, a row a model: reconstructions.png has the
+    pictures themselves above them. FIGURE has not: the data set is not ours to publish."""
     rows = [shown.pixels]
     for model in models.values():
         means = over(model, shown, lambda x, _, m=model: m.reconstruct(x))
         rows.append(to_levels(means.clamp(0, 1)).permute(0, 2, 3, 1).byte().numpy())
-    return picture_grid(np.concatenate(rows).repeat(2, 1).repeat(2, 2), columns=len(shown))
+    for name, pictures in ((FIGURE, rows[1:]), ("reconstructions.png", rows)):
+        larger = np.concatenate(pictures).repeat(2, 1).repeat(2, 2)
+        picture_grid(larger, columns=len(shown)).save(out / name)
 
 
 # Tables
@@ -343,9 +345,8 @@ def _sweeps(result: dict[str, Any]) -> list[str]:
             rows.append([f"{point['latents']} × {point['codes']}", f"{point['rate']:.3f}", *cells])
         else:
             vae.append([str(point["latents"]), *cells])
-    minutes = [point["spent"]["minutes"] for point in points]
     line = (
-        f"The sweeps, {min(minutes):.1f} to {max(minutes):.1f} minutes for each model, measured on "
+        f"The sweeps, {points[0]['spent']['minutes']:.1f} minutes for each model, measured on "
         f"{points[0]['pictures']:,} test pictures (ELBO, uniform prior):"
     )
     return [line, markdown_table(rows), markdown_table(vae)]
