@@ -1,13 +1,18 @@
-"""Checkpoint folders that strangers made: each from a sound one, with the reason to refuse it."""
+"""Checkpoint folders that strangers made: each from a sound one, with the reason to refuse it.
+
+python -m tests.hostile_checkpoints         the table of them, with milliseconds and messages
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import pickle
+import resource
 import shutil
 import struct
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +21,7 @@ from typing import Any
 import torch
 
 from tests.tiny_networks import files_of, tiny_checkpoint
+from vq.checkpoints import CheckpointError, load
 
 CONFIG = "masked/config.json"
 WEIGHTS = "masked/model.safetensors"
@@ -272,3 +278,27 @@ def hostile_folder(root: Path, tamper: Tamper) -> Path:
         (root / name).write_bytes(data)
     tamper(root)
     return root
+
+
+def main() -> None:
+    """Load each, and say how that ended and what it cost."""
+
+    def peak() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # MB
+
+    print("| checkpoint | ms | ends with |\n| --- | ---: | --- |")
+    before = peak()
+    for name, (tamper, _) in HOSTILE.items():
+        with tempfile.TemporaryDirectory() as folder:
+            root = hostile_folder(Path(folder) / "c", tamper)
+            began = time.monotonic()
+            try:
+                ended = str(load(root))
+            except CheckpointError as error:
+                ended = str(error)
+            print(f"| {name} | {1000 * (time.monotonic() - began):.0f} | {ended} |")
+    print(f"\n{len(HOSTILE)} checkpoints; at most {peak() - before} MB more than before")
+
+
+if __name__ == "__main__":
+    main()
