@@ -127,6 +127,11 @@ def hang(handler: Handler, reply: Reply) -> None:
     handler.close_connection = True
 
 
+def hang_up(handler: Handler, reply: Reply) -> None:
+    """Not a word, as where a connection was kept open for too long."""
+    handler.close_connection = True
+
+
 def drip(handler: Handler, reply: Reply) -> None:
     """The right bytes, one at a time."""
     handler.send_head(reply)
@@ -134,7 +139,7 @@ def drip(handler: Handler, reply: Reply) -> None:
         for i in range(len(reply.body)):
             handler.wfile.write(reply.body[i : i + 1])
             handler.wfile.flush()
-            if handler.hub.closing.wait(0.05):
+            if handler.hub.closing.wait(0.5):
                 break
     except OSError:
         pass  # the client was killed

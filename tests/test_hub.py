@@ -20,6 +20,7 @@ from tests.loopback_hub import (
     cut,
     drip,
     hang,
+    hang_up,
     status,
 )
 from tests.test_diffusers_vq import saved
@@ -164,9 +165,10 @@ def test_a_fault_ends_with_its_own_words(
     [
         (HEAD, status(503)),
         (WEIGHTS, cut),
+        (HEAD, hang_up),
         (HEAD, status(429, Retry_After="0")),
     ],
-    ids=["503", "cut", "429"],
+    ids=["503", "cut", "closed", "429"],
 )
 def test_a_passing_fault_passes(server: LoopbackHub, where: str, fault: Fault) -> None:
     server.plant(where, fault, times=1)

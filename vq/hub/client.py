@@ -38,14 +38,20 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from vq.hub.errors import HubError
-
 MAX_ATTEMPTS = 3  # at the same address
 MAX_REFUSED = 2  # connections, before it is said that there is no Hub
 MAX_WAIT = 3.0  # seconds of Retry-After that are waited for
 MAX_ANSWER = 8_000_000  # bytes of what is no file: a listing, a page of search results
 MAX_EXTRA = 1_000_000  # bytes above the sizes listed: error pages, what a cut file sent twice
 REPORT_EVERY = 0.1  # seconds
+
+
+class Stop(Exception):
+    """Nothing more comes of it: the reason and its values, as `vq.hub.errors` has them."""
+
+    def __init__(self, reason: str, **values: Any) -> None:
+        super().__init__(reason)
+        self.reason, self.values = reason, values
 
 
 class Watch:
@@ -70,7 +76,7 @@ class Watch:
         key = request.method, str(request.url)
         if self.attempts[key] == MAX_ATTEMPTS:
             reason, values = self.outcomes[key]
-            raise HubError(reason, **values)
+            raise Stop(reason, **values)
         self.attempts[key] += 1
         self.outcomes[key] = "hang", {}
 
@@ -79,7 +85,7 @@ class Watch:
         if status == 429:
             wait = _retry_after(response)
             if wait is None or wait > MAX_WAIT:
-                raise HubError("rate_limited", wait="a few" if wait is None else round(wait))
+                raise Stop("rate_limited", wait="a few" if wait is None else round(wait))
             outcome: tuple[str, dict[str, Any]] = "rate_limited", {"wait": round(wait)}
         elif status >= 500:
             outcome = "server_error", {"status": status}
@@ -95,7 +101,7 @@ class Watch:
     def count(self, chunk: bytes) -> None:
         self.received += len(chunk)
         if self.received > self.allowance:
-            raise HubError("too_large", size=self.received, limit=self.allowance)
+            raise Stop("too_large", size=self.received, limit=self.allowance)
         if time.monotonic() - self.reported > REPORT_EVERY:
             self.reported = time.monotonic()
             say({"bytes": self.received})
@@ -108,11 +114,15 @@ class Client(httpx2.Client):
 
     def send(self, *arguments: Any, **options: Any) -> httpx2.Response:
         try:
-            return super().send(*arguments, **options)
+            try:
+                return super().send(*arguments, **options)
+            except httpx2.RemoteProtocolError:
+                # A connection that was kept open had meanwhile been closed by the other side.
+                return super().send(*arguments, **options)
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             self.watch.refused += 1
             if self.watch.refused == MAX_REFUSED:
-                raise HubError("unreachable") from None
+                raise Stop("unreachable") from None
             raise
 
 
@@ -153,9 +163,9 @@ def get(
             reason, values = explain(error)
             if reason == "too_large":
                 reason = "corrupt"  # more comes than was listed
-            raise HubError(reason, **{"file": name, **values}) from None
+            raise Stop(reason, **{"file": name, **values}) from None
         if Path(path).stat().st_size != size or digest_of(Path(path), kind) != digest:
-            raise HubError("corrupt", file=name)
+            raise Stop("corrupt", file=name)
 
 
 def search(api: HfApi, query: str, tags: list[str], limit: int) -> list[dict[str, Any]]:
@@ -181,7 +191,7 @@ def digest_of(path: Path, kind: str) -> str:
 def explain(error: BaseException) -> tuple[str, dict[str, Any]]:
     """The reason and its values for whatever the client raised."""
     match error:
-        case HubError():
+        case Stop():
             return error.reason, error.values
         case GatedRepoError():
             return "gated", {}
