@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,6 +139,15 @@ def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, languag
     shoot("6-generate-empty")
     generate(page)
     shoot("7-generated")
+    models = page.get_by_role("tab").filter(has_text=re.compile("^(Models|모델)$"))
+    if models.count() or page.locator(".overflow-dropdown").count():
+        if not models.is_visible():  # on a phone, not all tabs have room
+            page.locator(".overflow-menu > button").click()
+            models = page.locator(".overflow-dropdown button").last
+        models.click()
+        page.locator("#models-found label").first.click()
+        page.locator("#models-card h3").first.wait_for()
+        shoot("8-models")
     page.context.close()
 
 
@@ -164,7 +174,14 @@ def main() -> None:
 
     from demo import page
 
-    demo = page.build(a_shelf(arguments.fake))
+    shelf = a_shelf(arguments.fake)
+    library = None
+    if not arguments.fake:
+        from demo import studio
+        from demo.models import Library
+
+        library = Library(shelf, studio.loader)
+    demo = page.build(shelf, library)
     _, url, _ = demo.launch(**page.LAUNCH, prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)

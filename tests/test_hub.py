@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from tests.tiny_networks import files_of
 from vq import hub
 from vq.checkpoints import load
 from vq.hub import HubError, cache, pulling
+from vq.hub.errors import MESSAGES
 from vq.layout import DIFFUSERS_WEIGHTS, MAX_BYTES, checkpoint_files
 
 __all__ = ["server"]  # a fixture
@@ -352,3 +354,29 @@ def test_a_hub_that_goes_away_amid_a_pull(server: LoopbackHub) -> None:
     with pytest.raises(HubError, match=r"cannot be reached|stopped answering|only a part"):
         hub.pull(REPO, deadline=30)
     assert entries(cache.root()) == []
+
+
+@pytest.mark.parametrize("reason", MESSAGES)
+def test_every_reason_that_the_client_may_give_can_be_told(reason: str, tmp_path: Path) -> None:
+    own: dict[str, object] = {
+        "status": 503,
+        "wait": 9,
+        "cause": "x",
+        "count": 9,
+        "limit": 9,
+        "done": 1,
+    }
+    own |= {"size": 1, "free": 0, "total": 1}
+    error = HubError(reason, repo_id="a/b", revision="main", seconds=3, **own)
+    assert "{" not in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_hanging_amid_the_files_is_noticed_before_the_deadline(
+    server: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "1")
+    server.plant(WEIGHTS, hang)
+    with pytest.raises(HubError, match=r"stopped answering; given up after [0-9]+ seconds"):
+        hub.pull(REPO, deadline=60)
+    assert sum("masked/model" in path for path in server.paths("GET")) == 3

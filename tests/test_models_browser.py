@@ -193,6 +193,11 @@ def test_what_goes_wrong_is_said_and_the_app_goes_on(
     expect(told(page)).to_have_text("tiny is at hand.")
     expect(page.get_by_role("button", name="Use it")).to_be_disabled()  # it is in use
 
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    page = open_page(world.url)
+    go(page, "Models")
+    expect(page.locator("#models-offline")).to_contain_text("works without it")
+
 
 def test_in_korean_on_a_phone(open_page: OpenPage, world: World, server: LoopbackHub) -> None:
     page = open_page(
