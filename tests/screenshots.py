@@ -76,6 +76,8 @@ def paint(page: Page) -> None:
 
 def settle(page: Page) -> None:
     """Until every picture has arrived and nothing moves."""
+    # Some load when they are scrolled to, but a whole page is shot without scrolling.
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_function(
         "[...document.images].every((image) => image.complete || image.offsetParent === null)"
     )
@@ -90,6 +92,28 @@ def resample(page: Page, variations: int) -> None:
     page.locator("#keep").wait_for()
 
 
+def open_tab(page: Page, name: str) -> bool:
+    """The tab of that name, a pattern; False where the page has none."""
+    wanted = re.compile(f"^({name})$")
+    tab = page.get_by_role("tab").filter(has_text=wanted)
+    if not (tab.count() and tab.is_visible()):  # on a phone, not all tabs have room
+        menu = page.locator(".overflow-menu > button")
+        if not menu.is_visible():
+            return False
+        menu.click()
+        tab = page.locator(".overflow-dropdown button").filter(has_text=wanted)
+    tab.click()
+    return True
+
+
+def compared(page: Page) -> None:
+    """Every checkpoint is compared, and priced by its prior where it has one."""
+    page.wait_for_function(
+        "document.querySelectorAll('#comparison figure canvas').length > 3 &&"
+        " document.querySelectorAll('#compare-chart .chart-wide .chart-hollow').length > 1"
+    )
+
+
 def generate(page: Page) -> None:
     page.locator("#generate").click()
     page.locator("#generate-save-all").wait_for()
@@ -99,7 +123,7 @@ def generate(page: Page) -> None:
 
 
 def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, language: str) -> None:
-    """One visitor, from the empty page to the comparison."""
+    """One visitor, through every tab."""
     page = open_at(browser, url, size, scheme, language)
 
     def shoot(name: str) -> None:
@@ -132,27 +156,25 @@ def visit(browser: Browser, url: str, out: Path, size: str, scheme: str, languag
     page.locator("#explorer .explorer-map .codemap-overlay").click()
     shoot("4-codes")
     page.get_by_role("tab").nth(2).click()
-    page.locator("#compare-table table").wait_for()
+    compared(page)
     shoot("5-compare")
     page.get_by_role("tab").nth(3).click()
     page.locator("#generate").wait_for()
     shoot("6-generate-empty")
     generate(page)
     shoot("7-generated")
-    models = page.get_by_role("tab").filter(has_text=re.compile("^(Models|모델)$"))
-    if models.count() or page.locator(".overflow-dropdown").count():
-        if not models.is_visible():  # on a phone, not all tabs have room
-            page.locator(".overflow-menu > button").click()
-            models = page.locator(".overflow-dropdown button").last
-        models.click()
+    if open_tab(page, "Learn|배우기"):
+        page.locator("#learn-first tr", has_text="PixelCNN").wait_for()
+        shoot("8-learn")
+    if open_tab(page, "Models|모델"):
         page.locator("#models-found label").first.click()
         page.locator("#models-card h3").first.wait_for()
-        shoot("8-models")
+        shoot("9-models")
     page.context.close()
 
 
 def for_the_readme(browser: Browser, url: str) -> None:
-    """The Edit tab with a region resampled, at twice the pixels."""
+    """The Edit tab with a region resampled, and that picture in two other tabs."""
     page = open_at(browser, url, "desk", "light", "en")
     page.locator("#examples button").first.click()
     paint(page)
@@ -160,6 +182,14 @@ def for_the_readme(browser: Browser, url: str) -> None:
     settle(page)
     (ROOT / "docs").mkdir(exist_ok=True)
     page.screenshot(path=ROOT / "docs" / "edit.png", full_page=True)
+    page.get_by_role("tab").nth(1).click()
+    page.locator("#explorer .explorer-map .codemap-overlay").click()
+    settle(page)
+    page.screenshot(path=ROOT / "docs" / "codes.png")
+    page.get_by_role("tab").nth(2).click()
+    compared(page)
+    settle(page)
+    page.screenshot(path=ROOT / "docs" / "compare.png", full_page=True)
     page.context.close()
 
 
