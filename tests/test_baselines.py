@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+import vq.baselines as baselines
 from vq.autoencoder import VQVAEConfig
 from vq.baselines import (
     VIMCO,
@@ -222,6 +223,17 @@ def test_vimcos_gradient_is_that_of_its_bound() -> None:
         assert float((a - b).abs().max()) < 2e-3 * scale, name
     # The test would see a part go missing: the encoder's gradient is not that of the shares.
     assert float(exact[names.index("encoder.0.weight")].abs().max()) > 1e-3
+
+
+def test_many_kept_samples_give_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model, x = VIMCO(TINY, samples=3), pixels()
+    noise = model.noise(np.random.default_rng(0), tuple(x.shape), 3)
+    grads = []
+    for at_once in (1024, 2):
+        monkeypatch.setattr(baselines, "AT_ONCE", at_once)
+        grads.append(torch.autograd.grad(model.loss(x, noise)["loss"], list(model.parameters())))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*grads, strict=True))
 
 
 def test_vimcos_bound_is_above_the_true_likelihood_and_falls_towards_it() -> None:

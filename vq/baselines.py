@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from vq.atomic import write_file
 from vq.autoencoder import Decoder, Encoder, VQVAEConfig
@@ -31,6 +32,7 @@ from vq.likelihood import PixelSoftmax, bits_per_dim
 # A sample of VIMCO whose share of the bound is below this gets no gradient of p(x | h): 50 of
 # them together change it by less than a thousandth, and most samples are such.
 NEGLIGIBLE = 1e-5
+AT_ONCE = 1024  # decoded pictures that VIMCO keeps for their gradient; of more it makes them anew
 
 
 class PixelModel(nn.Module):
@@ -230,15 +232,23 @@ class VIMCO(PixelModel):
         signal, shares = vimco_terms(s.log_f)
         kept = shares > NEGLIGIBLE
         which = kept.nonzero()[:, 0]
-        weights = shares[kept] / len(pixels)
-        features = self.features(self.embed(s.codes[kept]))
-        nll, _ = self.pixels(features, pixels[which], weights)
+        parts = (s.codes[kept], pixels[which], shares[kept] / len(pixels))
+        if len(which) <= AT_ONCE:
+            nll = self._nll(*parts)
+        else:
+            pieces = zip(*(t.split(AT_ONCE) for t in parts), strict=True)
+            nll = torch.stack(
+                [checkpoint(self._nll, *p, use_reentrant=False) for p in pieces]
+            ).sum()
         score = ((signal - shares) * s.log_q).sum(1).mean()
         return {
             "loss": (nll - score) / pixels[0].numel(),
             "bits": self._bits(-multi_sample_bound(s.log_f), pixels).mean(),
             "decoded": kept.sum() / len(pixels),
         }
+
+    def _nll(self, codes: Tensor, pixels: Tensor, weights: Tensor) -> Tensor:
+        return self.pixels(self.features(self.embed(codes)), pixels, weights)[0]
 
     @torch.no_grad()
     def bound(self, pixels: Tensor, noise: Tensor) -> Tensor:
