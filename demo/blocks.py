@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, Response
 
 from demo.guard import API, FILES, Guard
 from demo.jobs import Refusal
+from demo.line import FairQueue
 from demo.picture_input import uploaded_file
 from demo.sweeper import Sweeper
 from demo.text import LANGUAGES, language_of, say
@@ -47,6 +48,12 @@ class Blocks(gr.Blocks):
     sweeping: Mapping[str, Any] = {}  # options of the sweeper, if not its own
     sweeper: Sweeper | None = None
     visitors: Visitors
+
+    def queue(self, *args: Any, **options: Any) -> Any:
+        """`gr.Blocks.queue`, with a `FairQueue`: Gradio makes one of its own class."""
+        super().queue(*args, **options)
+        self._queue.__class__ = FairQueue
+        return self
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """`gr.Blocks.launch`, guarded.
