@@ -171,7 +171,7 @@ class Editor:
     def patches(self, session: Session | None) -> Updates:
         """What the codes decode to one by one: the code brush paints with it before the decoder."""
         if session is None:
-            return {}
+            return {self.parts.canvas: gr.skip()}
         studio = self.shelf.get(session.current.model)
         patches = Patches(studio.describe().checkpoint, studio.code_book().patches)
         return {self.parts.canvas: CodeMap.update(patches=patches)}

@@ -64,13 +64,14 @@ class Surprise:
     ) -> Iterator[Updates]:
         """Lay the bits of the codes on the canvas over them, while they come."""
         if session is None:
-            yield {}  # a generator that gives nothing would empty its outputs
+            # A generator that gives nothing, or an empty dictionary, fails or empties its outputs.
+            yield {self.kept: kept}
             return
         codes = session.shown[1]
         studio = self.shelf.get(session.current.model)
         about = studio.describe()
         if not about.priors:
-            yield {}
+            yield {self.kept: kept}
             return
         if kept is None or not np.array_equal(kept.codes, codes):
             kept = Kept(codes, {})

@@ -341,7 +341,7 @@ def test_bits_that_fail_say_so_and_the_map_goes_back(
         )
     finally:
         studio.fail_at_part = None
-    assert "secret" not in tab.page.content()
+    assert "secret detail" not in tab.page.content()
     tab.show("bits")
     expect(tab.page.locator(".explorer-about")).to_contain_text("The sum is")
 

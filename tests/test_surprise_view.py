@@ -136,6 +136,7 @@ def test_a_failure_takes_the_view_back_and_tells_nothing_of_itself(
 
 
 def test_what_is_not_there_is_refused_or_not_begun(surprise: Surprise, session: Session) -> None:
-    assert list(surprise.show(None, None, "masked", "", VISITOR)) == [{}]  # nothing is changed
+    (update,) = surprise.show(None, None, "masked", "", VISITOR)
+    assert update == {KEPT: None}  # nothing is changed
     with pytest.raises(gr.Error, match="Known: masked, pixelcnn"):
         list(surprise.show(session, None, "oracle", "", VISITOR))

@@ -62,7 +62,7 @@ def build(
             model, codes = session.current.model, session.shown[1]
         same_book = now is not None and now.model == model
         if now is not None and same_book and _same(now.codes, codes):
-            return {}
+            return {shown: now}
         studio = shelf.get(model)
         checkpoint = None if same_book else packed(model, studio.describe().checkpoint)
         decoded = None if codes is None else studio.decode(codes)
@@ -71,7 +71,7 @@ def build(
 
     def show_again(session: Session | None, model: Any, now: Shown | None) -> dict[Any, Any]:
         """As `show`, where the visitor has been here."""
-        return {} if now is None else show(session, model, now)
+        return {shown: now} if now is None else show(session, model, now)
 
     def score(
         now: Shown | None, event: gr.EventData, request: gr.Request
