@@ -94,7 +94,7 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
         if known is not None and known.original is picture:
             now = replace(known, choice=choice, failed={})
             if now.choice == known.choice and not known.failed and kept is not None:
-                yield {}  # a generator that gives nothing would empty its outputs
+                yield {results: known}  # a generator that gives nothing empties its outputs
                 return
         else:
             now, kept = Results(picture, choice), {id(picture): viewer.file_of(picture)}
@@ -156,7 +156,7 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
             _among("measure", [by], MEASURES)
         except Refusal as refusal:
             raise expected(refusal, language_of(request)) from None
-        return {} if known is None else {plot: chart(known, by, language_of(request))}
+        return {plot: gr.skip() if known is None else chart(known, by, language_of(request))}
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on(

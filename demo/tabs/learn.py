@@ -69,7 +69,7 @@ def build(shelf: Shelf, model: gr.Dropdown, session: gr.State, tabs: gr.Tabs, ta
                 return
             original = session.history[0]
             if shown is not None and shown.original is original:
-                yield {}  # a generator that gives nothing would empty its outputs
+                yield {taught: shown}  # a generator that gives nothing empties its outputs
                 return
             yield {empty: hidden, full: hidden, busy: gr.update(visible=True)}
             studio = shelf.get(original.model)
