@@ -134,6 +134,11 @@ def test_found_read_pulled_used_and_removed_with_the_picture_in_hand(
     page.locator("#resample").click()
     expect(page.locator("#keep")).to_be_visible()
 
+    go(page, "Compare")
+    compared = page.locator("#compare-checkpoints label")
+    compared.filter(has_text=NAME).locator("input").check()
+    expect(page.locator("#compare-table")).to_contain_text(NAME)
+
     go(page, "Models")
     page.get_by_role("button", name="Remove").click()
     expect(told(page)).to_have_text(f"{NAME} was removed from the disk.")
@@ -142,6 +147,9 @@ def test_found_read_pulled_used_and_removed_with_the_picture_in_hand(
     # The first is worked with again, and the picture is there.
     expect(page.locator("#status p")).to_contain_text("codes of tiny")
     expect(page.locator("#undo")).to_be_enabled()
+    go(page, "Compare")
+    expect(compared).to_have_text(["tiny"])
+    expect(page.locator("#compare-status")).to_contain_text("Compared")
     assert not any("authorization" in request.headers for request in server.requests)
 
 

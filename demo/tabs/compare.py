@@ -158,17 +158,24 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
             raise expected(refusal, language_of(request)) from None
         return {plot: gr.skip() if known is None else chart(known, by, language_of(request))}
 
+    def offer(names: Any) -> Any:
+        """The checkpoints that there are by now; those that are gone are no longer chosen."""
+        here = list(shelf.names)
+        kept = [name for name in names if name in here] if isinstance(names, list) else []
+        return gr.update(choices=here, value=kept or here[:1])
+
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on(
-        [tab.select, checkpoints.input, codecs.input],
-        compare,
-        [session, results, files, checkpoints, codecs, measure],
-        [results, files, empty, full, status, viewer, table, plot],
-        trigger_mode="always_last",
-        concurrency_id="compare",
-        concurrency_limit=2,
+    asked: dict[str, Any] = {
+        "fn": compare,
+        "inputs": [session, results, files, checkpoints, codecs, measure],
+        "outputs": [results, files, empty, full, status, viewer, table, plot],
+        "trigger_mode": "always_last",
+        "concurrency_id": "compare",
+        "concurrency_limit": 2,
         **quiet,
-    )
+    }
+    tab.select(offer, checkpoints, checkpoints, queue=False, **quiet).then(**asked)
+    gr.on([checkpoints.input, codecs.input], **asked)
     measure.input(redraw, [results, measure], plot, queue=False, **quiet)
     go_edit.click(lambda: gr.Tabs(selected="edit"), None, tabs, queue=False, **quiet)
 
