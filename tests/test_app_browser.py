@@ -299,7 +299,7 @@ def test_korean_dark_on_a_phone_with_a_finger(
     page.locator("#keep").tap()
     expect(status(page)).to_contain_text("적용했습니다")
     page.get_by_role("tab", name="비교").tap()
-    expect(page.locator("#compare-table")).to_contain_text("원본")
+    expect(page.locator("#comparison")).to_contain_text("원본")
     # Nothing is wider than the screen, and the page is dark.
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     red, green, blue = re.findall(
