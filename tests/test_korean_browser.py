@@ -42,7 +42,21 @@ WORDS = """() => {
 }"""
 # Names, units and keys, which are the same in Korean.
 SAME = {
-    *("Codebrush", "PNG", "GIF", "JPEG", "WebP", "PixelCNN", "PSNR", "SSIM", "FSQ", "dB", "px"),
+    *(
+        "Codebrush",
+        "PNG",
+        "GIF",
+        "JPEG",
+        "WebP",
+        "jpeg",
+        "webp",
+        "PixelCNN",
+        "PSNR",
+        "SSIM",
+        "FSQ",
+        "dB",
+        "px",
+    ),
     *("Ctrl", "Shift", "Alt", "Esc", "Enter", "Home", "End", "Space", "Tab", "Delete", "PageUp"),
     *(
         "PageDown",
