@@ -80,10 +80,8 @@ def wire(
     demo.load(guarded(restore), memory, list(controls.values()), **hidden)  # in the queue: it warns
     quiet = {**hidden, "queue": False}
     seeds = controls["random_seed"]
-    sliders = [one for one in controls.values() if isinstance(one, gr.Slider)]
     gr.on(
-        # A slider's own reset button is no input to Gradio.
-        [one.input for one in controls.values()] + [one.release for one in sliders],
+        [one.input for one in controls.values()],
         None,
         [seeds, *named],
         memory,

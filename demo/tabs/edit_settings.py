@@ -92,6 +92,7 @@ def build(
             step=0.05,
             label=_("temperature_label"),
             info=_("temperature_info"),
+            buttons=[],
             elem_id="temperature",
         )
         top_k = gr.Slider(
@@ -101,6 +102,7 @@ def build(
             step=1,
             label=_("top_k_label"),
             info=_("top_k_info"),
+            buttons=[],
             elem_id="top-k",
         )
         top_p = gr.Slider(
@@ -110,6 +112,7 @@ def build(
             step=0.01,
             label=_("top_p_label"),
             info=_("top_p_info"),
+            buttons=[],
             elem_id="top-p",
         )
         guidance = gr.Slider(
@@ -120,6 +123,7 @@ def build(
             label=_("guidance_label"),
             info=_("guidance_info"),
             visible=bool(about.labels),
+            buttons=[],
             elem_id="guidance",
         )
         likeness = gr.Slider(
@@ -129,6 +133,7 @@ def build(
             step=0.1,
             label=_("likeness_label"),
             info=_("likeness_info"),
+            buttons=[],
             elem_id="likeness",
         )
         with gr.Row(elem_classes="actions"):
