@@ -11,6 +11,7 @@ from demo import tradeoffs
 from demo.edit_view import prior_name
 from demo.jobs import Description
 from demo.lessons import Lesson, Rate
+from demo.tabs.compare_view import decibels
 from demo.text import say
 from demo.tradeoffs import TrainingRun
 
@@ -26,7 +27,7 @@ def coding(result: Lesson, priced: Sequence[Rate], language: str) -> str:
                 "loss",
                 language,
                 error=f"{result.error(result.decoded):.5f}",
-                psnr=_decibels(result.psnr(result.decoded)),
+                psnr=decibels(result.psnr(result.decoded)),
                 commitment=f"{result.rounding.commitment:.4g}",
             ),
             _section("gradient", language, share=f"{result.rounding.relative:.0%}"),
@@ -36,10 +37,10 @@ def coding(result: Lesson, priced: Sequence[Rate], language: str) -> str:
             _section(
                 "dead",
                 language,
-                used=result.used,
+                used=result.use.used,
                 number=result.num_codes,
                 codes=result.codes.size,
-                perplexity=f"{result.perplexity:.1f}",
+                perplexity=f"{result.use.perplexity:.1f}",
             ),
             _runs("2048 codes", ("used", "perplexity", "psnr"), language),
         )
@@ -51,8 +52,8 @@ def drawing(result: Lesson, language: str) -> str:
     return _section(
         "collapse",
         language,
-        before=_decibels(result.psnr(result.decoded)),
-        after=_decibels(result.psnr(result.shuffled)),
+        before=decibels(result.psnr(result.decoded)),
+        after=decibels(result.psnr(result.shuffled)),
     ) + _section("prior", language)
 
 
@@ -161,7 +162,3 @@ def _held_out(about: Description, language: str) -> str:
 
 def _is_figure(value: Any) -> bool:
     return isinstance(value, float) and math.isfinite(value)
-
-
-def _decibels(psnr: float) -> str:
-    return f"{psnr:.1f} dB" if math.isfinite(psnr) else "∞"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from demo.contenders import CodeUse
 from demo.jobs import Rounding, Settings, StudioVerbs
 
 SAMPLE_STEPS = 32  # of a prior that settles codes all over the map
@@ -51,24 +52,8 @@ class Lesson:
         return self.picture.shape[0] * self.picture.shape[1]
 
     @property
-    def counts(self) -> np.ndarray:
-        """At how many places each code stands `(K,)`."""
-        return np.bincount(self.codes.ravel(), minlength=self.num_codes)
-
-    @property
-    def used(self) -> int:
-        return int((self.counts > 0).sum())
-
-    @property
-    def entropy(self) -> float:
-        """Of this picture's own code frequencies, in bits a code."""
-        p = self.counts[self.counts > 0] / self.codes.size
-        return float(-(p * np.log2(p)).sum()) + 0.0  # not -0 for a single code
-
-    @property
-    def perplexity(self) -> float:
-        """As many codes as used equally often would have the same entropy."""
-        return float(2**self.entropy)
+    def use(self) -> CodeUse:
+        return CodeUse(self.codes, self.num_codes)
 
     def error(self, other: np.ndarray) -> float:
         """Mean squared error against the picture, of values from 0 to 1."""
@@ -86,7 +71,7 @@ class Lesson:
             Rate("original", 24.0 * self.pixels),
             Rate("png", 8.0 * _png_bytes(self.picture)),
             Rate("uniform", n * math.log2(self.num_codes), n),
-            Rate("frequencies", n * self.entropy, n),
+            Rate("frequencies", n * self.use.entropy, n),
         ]
 
 

@@ -43,8 +43,8 @@ def test_rates_and_use_of_codes(picture: np.ndarray) -> None:
     result = lesson(studio, picture, codes)
     counts = Counter(codes.ravel().tolist())
     surprise = sum(n * math.log2(codes.size / n) for n in counts.values())
-    assert result.used == len(counts)
-    assert result.perplexity == pytest.approx(2 ** (surprise / codes.size))
+    assert result.use.used == len(counts)
+    assert result.use.perplexity == pytest.approx(2 ** (surprise / codes.size))
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", optimize=True)
     expected = {
@@ -62,8 +62,8 @@ def test_rates_and_use_of_codes(picture: np.ndarray) -> None:
 def test_a_picture_of_one_code_has_no_entropy() -> None:
     studio, grey = FakeStudio(), np.full((16, 16, 3), 100, np.uint8)
     result = lesson(studio, grey, studio.encode(grey))
-    assert (result.used, result.entropy, result.perplexity) == (1, 0, 1)
-    assert math.copysign(1, result.entropy) == 1
+    assert (result.use.used, result.use.entropy, result.use.perplexity) == (1, 0, 1)
+    assert math.copysign(1, result.use.entropy) == 1
     np.testing.assert_array_equal(result.shuffled, result.decoded)
     assert result.psnr(grey) == math.inf
 
