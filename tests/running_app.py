@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
     from demo.jobs import StudioVerbs
     from demo.models import Library
     from demo.shelf import Shelf
+
+
+def until(there: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for what the server does by itself, after the page or the client has its answer."""
+    for _ in range(round(seconds / 0.1)):
+        if there():
+            return
+        threading.Event().wait(0.1)
+    raise AssertionError("it did not come")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from PIL import Image
 
 from demo.jobs import MAX_SEED, Settings
 from tests.fake_studio import CHECKPOINT, LABELS, LEVELS, MAP_SIZE, STRIDE, FakeStudio
-from tests.running_app import running_app
+from tests.running_app import running_app, until
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -185,11 +185,7 @@ def test_a_cancelled_job_stops_and_gives_its_place_back(client: Client, studio: 
         while job.status().code is not Status.PROCESSING:  # until the client knows of it, too
             threading.Event().wait(0.05)
         job.cancel()
-        for _ in range(600):
-            if studio.closed_at_step == 2:
-                break
-            threading.Event().wait(0.1)
-        assert studio.closed_at_step == 2
+        until(lambda: studio.closed_at_step == 2)
     finally:
         del studio.generate
     studio.hold_at_step = None

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.fake_studio import STRIDE, FakeStudio
-from tests.running_app import running_app
+from tests.running_app import running_app, until
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -186,7 +186,7 @@ def test_steps_are_shown_and_stop_stops(
     expect(page.locator("#resample")).to_be_enabled()
     expect_canvas(page, original)
     assert page.locator(".codemap-count").inner_text() == count
-    assert studio.closed_at_step == 2
+    until(lambda: studio.closed_at_step == 2)
 
     # It was only stopped: the same mask runs again, and can be discarded.
     studio.hold_at_step = None

@@ -13,7 +13,7 @@ from PIL import Image
 
 from demo.jobs import Settings
 from tests.fake_studio import MAP_SIZE, STRIDE, FakeStudio
-from tests.running_app import running_app
+from tests.running_app import running_app, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -171,11 +171,7 @@ def test_the_grid_fills_and_stop_keeps_what_there_is(
     expect(status(page)).to_have_text(
         "Stopped: 0 of 8 pictures are finished. All that is there stays."
     )
-    for _ in range(100):  # the server closes the job while the page goes on
-        if studio.closed_at_step == 20:
-            break
-        page.wait_for_timeout(100)
-    assert studio.closed_at_step == 20
+    until(lambda: studio.closed_at_step == 20)
     assert 0 < (pixels(page, 3)[..., 3] == 255).mean() < 1
     expect(page.locator("#generate")).to_be_enabled()
     expect(page.locator("#generate-stop")).to_be_disabled()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from demo.line import MOST_OF_ONE
 from tests.fake_studio import FakeStudio
-from tests.running_app import running_app
+from tests.running_app import running_app, until
 
 GENERATE = [1, None, 0, None, 1.0, None, 1.0, 1.0, 2, None]
 
@@ -32,14 +31,6 @@ def join(http: httpx.Client, visitor: str, seed: int) -> httpx.Response:
 
 def answer(http: httpx.Client, event: str) -> str:
     return http.get(f"/gradio_api/call/generate/{event}").text
-
-
-def until(there: Any) -> None:
-    for _ in range(600):
-        if there():
-            return
-        threading.Event().wait(0.1)
-    raise AssertionError("it did not come")
 
 
 def test_everyones_first_job_comes_before_anyones_second(
