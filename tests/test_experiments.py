@@ -15,12 +15,13 @@ from PIL import Image
 
 import vq.experiments as experiments
 from tests.tiny_checkpoint import photograph, tiny_checkpoint
-from vq.checkpoints import describe, load
+from vq.checkpoints import Checkpoint, describe, load
 from vq.cli import main
 from vq.experiments import ablations, experiment_names, get_experiment, results_page, to_text
 from vq.map_vae import MapVAEConfig
 from vq.recipes import AutoencoderStage
 from vq.training import TrainingConfig
+from vq.weights import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,35 @@ def test_maze_84_trains_on_frames_that_it_draws(
     assert f"{result['figures_on']['mazes/test']['psnr_db']:.2f}" in shown
 
 
+def test_scenes_128_measures_a_checkpoint_that_lies_there_as_it_is(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vq.experiments import scenes_128
+
+    small = {
+        "size": "32", "masked.model.channels": "8", "masked.model.width": "16",
+        "masked.model.heads": "1", "masked.model.depth": "1", "masked.training.steps": "3",
+        "masked.training.minutes": "0", "pixelcnn.model.layers": "2",
+        "pixelcnn.model.channels": "8", "pixelcnn.training.steps": "2",
+    }  # fmt: skip
+    monkeypatch.setattr(scenes_128, "RECIPE", scenes_128.RECIPE.override(small))
+    out = tmp_path / "out"
+    Checkpoint(tiny_checkpoint().autoencoder).save(out / "checkpoint")
+    before = fingerprint(load(out / "checkpoint").autoencoder)
+    command = ["reproduce", "scenes-128", "--data", str(data), "--out", str(out), "--quiet"]
+    assert main(command) == 0
+    # What lay there is still what it was; only the priors, which did not, were trained.
+    assert fingerprint(load(out / "checkpoint").autoencoder) == before
+    assert sorted(path.name for path in (out / "runs").iterdir()) == ["masked", "pixelcnn"]
+    result = json.loads((out / "result.json").read_text())
+    spent = {stage: s and s["steps"] for stage, s in result["spent"].items()}
+    assert spent == {"autoencoder": None, "masked": 3, "pixelcnn": 2}
+    shown = capsys.readouterr().out
+    for split, figures in result["figures_on"].items():
+        assert split in shown and f"{figures['psnr_db']:.2f}" in shown
+    assert "| autoencoder | not trained by this command: | see its card |" in shown
+
+
 def test_maze_27_bits_trains_on_the_maps_of_the_first_stage(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +262,7 @@ def test_json_for_people_reads_back() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "there are: ablations, cifar10-bits, maze-27-bits, maze-84"),
+        (["nothing"], "there are: ablations, cifar10-bits, maze-27-bits, maze-84, scenes-128"),
         (["ablations", "--minutes", "0"], "more than 0"),
         (["ablations", "--minutes", "nan"], "more than 0"),
     ],

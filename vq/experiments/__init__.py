@@ -48,8 +48,9 @@ class Task:
 
 
 def experiment_names() -> list[str]:
-    """Names of all experiments."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__))
+    """Names of all experiments: of the modules that have a text."""
+    names = (m.name for m in pkgutil.iter_modules(__path__))
+    return sorted(n.replace("_", "-") for n in names if (HERE / f"{n}.md").exists())
 
 
 def get_experiment(name: str) -> ModuleType:
