@@ -83,10 +83,21 @@ def crowd(url: str, number: int, requests: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def light(url: str, folder: Path, busy: int = 4, requests: int = 200) -> dict[str, Any]:
-    """Milliseconds until the page and its configuration come: at rest, and while models work."""
+def light(
+    url: str,
+    folder: Path,
+    process: psutil.Process | None = None,
+    busy: int = 4,
+    requests: int = 200,
+) -> dict[str, Any]:
+    """Milliseconds until the page and its configuration come: at rest, and while models work.
 
-    def milliseconds() -> dict[str, float]:
+    What else the machine does counts in them, but not in the processor's time for a request, which
+    is the app's own, at rest. `load_average` is that of the minute before.
+    """
+    load_average = os.getloadavg()[0]
+
+    def milliseconds() -> list[float]:
         taken = []
         with httpx.Client(base_url=url, timeout=60) as http:
             for index in range(requests):
@@ -94,9 +105,11 @@ def light(url: str, folder: Path, busy: int = 4, requests: int = 200) -> dict[st
                 http.get("/config" if index % 2 else "/").raise_for_status()
                 taken.append(1000 * (time.perf_counter() - start))
                 time.sleep(0.02)
-        return {f"p{share}": float(np.percentile(taken, share)) for share in (50, 99)}
+        return taken
 
-    at_rest = milliseconds()
+    used = sum(process.cpu_times()[:2]) if process else float("nan")
+    taken = {"at_rest": milliseconds()}
+    used = sum(process.cpu_times()[:2]) - used if process else used
     done = threading.Event()
 
     def work(visitor: Visitor) -> None:
@@ -110,11 +123,21 @@ def light(url: str, folder: Path, busy: int = 4, requests: int = 200) -> dict[st
         threads = [threading.Thread(target=work, args=(visitor,)) for visitor in there]
         for thread in threads:
             thread.start()
-        meanwhile = milliseconds()
+        taken["while_busy"] = milliseconds()
         done.set()
         for thread in threads:
             thread.join()
-    return {"requests": requests, "at_rest_ms": at_rest, "busy": busy, "meanwhile_ms": meanwhile}
+    shares = {
+        f"p{share}_ms": {when: float(np.percentile(ms, share)) for when, ms in taken.items()}
+        for share in (50, 99)
+    }
+    cpu = 1000 * used / requests
+    return {
+        "load_average": load_average,
+        "requests": requests,
+        "busy": busy,
+        "cpu_ms_a_request": cpu,
+    } | shares
 
 
 def cancel_storm(
@@ -201,7 +224,7 @@ def measure(
         if part == "crowd":
             return crowd(url, number, requests, own)
         if part == "light":
-            return light(url, own)
+            return light(url, own, process)
         if part == "cancel":
             return cancel_storm(url, own, process)
         if part == "flood":

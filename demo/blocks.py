@@ -29,6 +29,7 @@ from demo.guard import API, FILES, Guard
 from demo.jobs import Refusal
 from demo.line import FairQueue
 from demo.picture_input import uploaded_file
+from demo.response_cache import ResponseCache
 from demo.sweeper import Sweeper
 from demo.text import LANGUAGES, language_of, say
 from demo.toasts import expected
@@ -70,6 +71,7 @@ class Blocks(gr.Blocks):
         app_kwargs = dict(options.pop("app_kwargs", None) or {})  # Gradio adds to it
         app_kwargs["middleware"] = [
             Middleware(Guard, store=self.sweeper, register=self.visitors),
+            Middleware(ResponseCache),
             *app_kwargs.get("middleware", ()),
         ]
         app_kwargs["lifespan"] = self._forgetting

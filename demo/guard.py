@@ -125,7 +125,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = _path(scope)
+        path = route_of(scope)
         uploads = path in (UPLOAD, f"{API}{MCP}") or path.startswith(f"{API}{MCP}/")
         body = _Body(receive, self.limits.upload if uploads else self.limits.body, self.limits)
         fault = self._fault(scope, path, body.most)
@@ -237,7 +237,7 @@ class _Body:
         return message
 
 
-def _path(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The path as the app's routes know it: without where the app is mounted, or a last slash."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from benchmarks import crowd, load
@@ -174,6 +175,21 @@ def test_a_flood_is_answered_or_told_that_the_app_is_busy(tmp_path: Path) -> Non
         result = load.flood(url, 60)
     assert result["answered"] + result["busy"] == 60
     assert result["answered"] >= 32 and result["busy"] > 0
+
+
+def test_the_page_is_timed_at_rest_and_while_models_work(tmp_path: Path) -> None:
+    worked = threading.Event()
+
+    class Working(FakeStudio):
+        def encode(self, picture: np.ndarray) -> np.ndarray:  # what the first visitor begins with
+            worked.set()
+            return super().encode(picture)
+
+    with running_app(Working(), tmp_path / "app") as url:
+        figures = load.light(url, tmp_path, psutil.Process(), busy=2, requests=6)
+    assert worked.is_set() and figures["cpu_ms_a_request"] >= 0
+    for when in ("at_rest", "while_busy"):
+        assert 0 < figures["p50_ms"][when] <= figures["p99_ms"][when]
 
 
 @pytest.fixture(scope="module")
