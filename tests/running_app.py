@@ -36,7 +36,9 @@ def running_app(
         from demo.shelf import Shelf
 
         demo = page.build(studio if isinstance(studio, Shelf) else Shelf.of(studio), library)
-        options = {**page.LAUNCH, "server_name": "127.0.0.1", "quiet": True, **options}
+        # As on a Space, which has no `mcp`, whether or not it is installed here.
+        plain = {"server_name": "127.0.0.1", "quiet": True, "mcp_server": False}
+        options = {**page.LAUNCH, **plain, **options}
         _, address, _ = demo.launch(**options, prevent_thread_lock=True)
         yield address
         demo.close()
