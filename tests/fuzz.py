@@ -18,14 +18,16 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import nn
 
 from demo.codemap.packing import CodeMapError, pack_mask, read_mask
 from demo.jobs import MAX_SEED, Refusal, Settings
 from vq.autoencoder import VQVAE, VQVAEConfig
+from vq.map_vae import MapVAE, MapVAEConfig
 from vq.pictures import MAX_PIXELS, MAX_SIDE, PictureError, read_picture
 from vq.pictures import read_mask as read_mask_file
 from vq.priors.masked import MaskedPrior, MaskedPriorConfig
-from vq.registry import from_json, to_json
+from vq.registry import Kind, from_json, to_json
 from vq.strict_files import CheckpointError, read_json
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -79,9 +81,8 @@ def picture(draw: random.Random) -> None:
 
 
 def config(draw: random.Random) -> None:
-    network, name = draw.choice(((VQVAE, "autoencoder"), (MaskedPrior, "masked")))
-    prior = network is MaskedPrior
-    made = CONFIGS[name]
+    kind = draw.choice(list(NETWORKS))
+    made = CONFIGS[kind]
     values = json.loads(json.dumps(made))
     for _ in range(draw.choice((0, 1, 2))):
         key = draw.choice(list(values))
@@ -95,11 +96,11 @@ def config(draw: random.Random) -> None:
     if draw.random() < 0.3:
         text = mutated(text, draw)
     try:
-        kind, _ = from_json(read_json(text, name), name, is_prior=prior)
+        found, _ = from_json(read_json(text, kind), kind, kind)
     except CheckpointError as error:
-        assert name in str(error) and len(str(error)) < 1000
+        assert kind in str(error) and len(str(error)) < 1000
     else:
-        assert issubclass(kind, network)
+        assert issubclass(found, type(NETWORKS[kind]))
 
 
 def mask(draw: random.Random) -> None:
@@ -148,10 +149,12 @@ def seeds(draw: random.Random) -> None:
         assert made.seeds[0] == made.seed
 
 
-CONFIGS = {
-    "autoencoder": to_json(VQVAE(VQVAEConfig(hidden=8, num_codes=16)), "autoencoder"),
-    "masked": to_json(MaskedPrior(MaskedPriorConfig(num_codes=16, map_size=(4, 4))), "masked"),
+NETWORKS: dict[Kind, nn.Module] = {
+    "autoencoder": VQVAE(VQVAEConfig(hidden=8, num_codes=16)),
+    "prior": MaskedPrior(MaskedPriorConfig(num_codes=16, map_size=(4, 4))),
+    "second stage": MapVAE(MapVAEConfig(num_codes=16, map_size=(4, 4))),
 }
+CONFIGS = {kind: to_json(network, kind) for kind, network in NETWORKS.items()}
 TARGETS: dict[str, Callable[[random.Random], None]] = {
     "picture": picture,
     "config": config,

@@ -14,14 +14,15 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tests.tiny_networks import files_of, tiny_checkpoint
-from vq.checkpoints import CheckpointError, load
+from tests.tiny_networks import files_of, tiny_checkpoint, tiny_map_vae
+from vq.checkpoints import Checkpoint, CheckpointError, load
 
 CONFIG = "masked/config.json"
 WEIGHTS = "masked/model.safetensors"
@@ -124,6 +125,52 @@ def many_networks(root: Path) -> None:
         shutil.copytree(root / "masked", root / f"prior{n}")
 
 
+@cache
+def _sound_files() -> dict[str, bytes]:
+    return _files_of(tiny_checkpoint())
+
+
+@cache
+def _second_stage_files() -> dict[str, bytes]:
+    files = _files_of(replace(tiny_checkpoint(), map_vae=tiny_map_vae()))
+    return {name: data for name, data in files.items() if name.startswith("map_vae/")}
+
+
+def _files_of(checkpoint: Checkpoint) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint.save(folder, dtype=torch.float32)
+        return files_of(Path(folder))
+
+
+def wide(units: int) -> str:
+    """The autoencoder's configuration with so many units in a layer."""
+    sound = json.loads(_sound_files()["autoencoder/config.json"])
+    return json.dumps(sound | {"widths": [3, units]})
+
+
+def second_stage_without_weights(root: Path) -> None:
+    second_stage()(root)
+    (root / "map_vae/model.safetensors").unlink()
+
+
+def second_stage_in_a_priors_place(root: Path) -> None:
+    second_stage()(root)
+    (root / "map_vae").rename(root / "other")
+
+
+def second_stage(**changes: Any) -> Tamper:
+    """A sound second stage of the sound maps, but for what its config.json says."""
+
+    def tamper(root: Path) -> None:
+        for name, data in _second_stage_files().items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(data)
+        file = root / "map_vae/config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+    return tamper
+
+
 HOSTILE: dict[str, tuple[Tamper, str]] = {
     # files that are not there, or are something else
     "no config": (lambda r: (r / CONFIG).unlink(), f"{CONFIG}: this file is missing"),
@@ -167,7 +214,7 @@ HOSTILE: dict[str, tuple[Tamper, str]] = {
     "too few": (config(map_size=[2]), "map_size must be a list of 2"),
     "no list": (config(map_size="23"), "map_size must be a list, not '23'"),
     "null": (config(labels=None), "labels must be a list, not None"),
-    "other codes": (config(num_codes=9), r"has the shape \(8, 4\); .* \(9, 4\)"),
+    "other codes": (config(num_codes=9), "masked: this prior knows 9 codes, the autoencoder 8"),
     "the configuration objects": (
         put(
             "autoencoder/config.json",
@@ -184,8 +231,45 @@ HOSTILE: dict[str, tuple[Tamper, str]] = {
         ),
         "scale must be a finite number, not inf",
     ),
-    "40 GB network": (config(num_codes=2_500_000_000), f"{CONFIG}: asks for a larger network"),
-    "absurd network": (config(num_codes=2**52), f"{CONFIG}: asks for a larger network"),
+    "40 GB network": (
+        put("autoencoder/config.json", wide(2_500_000_000)),
+        "autoencoder/config.json: asks for a larger network",
+    ),
+    "absurd network": (
+        put("autoencoder/config.json", wide(2**52)),
+        "autoencoder/config.json: asks for a larger network",
+    ),
+    # a second stage over the maps
+    "second stage of other codes": (
+        second_stage(num_codes=9),
+        "map_vae: this second stage knows 9 codes, the autoencoder 8",
+    ),
+    "second stage Gaussian": (second_stage(gaussian=True), "map_vae: its latents are Gaussian"),
+    "second stage without codes": (
+        second_stage(latents=0),
+        "map_vae/config.json: latents must be from 1 to 64, not 0",
+    ),
+    "second stage that is told gigabytes": (
+        second_stage(layers=64, channels=1024, map_size=[128, 128]),
+        "places of map_size must be at most 16,777,216, not 4,294,967,296",
+    ),
+    "second stage larger than its weights": (
+        second_stage(latent_codes=65_536, latent_dim=1024),
+        "map_vae/config.json: asks for a larger network",
+    ),
+    "second stage of fewer layers": (second_stage(layers=1), "map_vae: .* unknown tensor"),
+    "second stage without weights": (
+        second_stage_without_weights,
+        "map_vae/model.safetensors: this file is missing",
+    ),
+    "second stage in a prior's place": (
+        second_stage_in_a_priors_place,
+        "other/config.json: the type of a prior must be one of .*, not 'MapVAE'",
+    ),
+    "prior in the second stage's place": (
+        lambda r: (r / "masked").rename(r / "map_vae"),
+        "map_vae/config.json: the type of a second stage must be one of MapVAE",
+    ),
     # safetensors
     "empty": (put(WEIGHTS, b""), "not a whole safetensors file \\(0 bytes"),
     "short": (put(WEIGHTS, b"1234567"), "not a whole safetensors file \\(7 bytes"),
@@ -262,13 +346,6 @@ HOSTILE: dict[str, tuple[Tamper, str]] = {
         f"masked/{SECOND}: and model.safetensors.index.json disagree",
     ),
 }
-
-
-@cache
-def _sound_files() -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        tiny_checkpoint().save(folder, dtype=torch.float32)
-        return files_of(Path(folder))
 
 
 def hostile_folder(root: Path, tamper: Tamper) -> Path:

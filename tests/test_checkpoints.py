@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from tests.tiny_networks import TinyPrior, TinyPriorConfig, files_of, tiny_checkpoint
+from tests.tiny_networks import (
+    TinyPrior,
+    TinyPriorConfig,
+    files_of,
+    tiny_checkpoint,
+    tiny_map_vae,
+)
 from vq import weights
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint, CheckpointError, describe, load
@@ -192,9 +199,33 @@ def test_priors_must_fit_the_autoencoder() -> None:
         CheckpointError, match="masked: this prior knows 9 codes, the autoencoder 8"
     ):
         Checkpoint(autoencoder, {"masked": TinyPrior(TinyPriorConfig(num_codes=9))})
-    for name in ("autoencoder", "../up", "", "Masked", "a" * 33):
+    for name in ("autoencoder", "map_vae", "../up", "", "Masked", "a" * 33):
         with pytest.raises(CheckpointError, match="a prior's name"):
             Checkpoint(autoencoder, {name: TinyPrior(TinyPriorConfig())})
+
+
+def test_a_second_stage_comes_back_and_is_described(tmp_path: Path) -> None:
+    saved = replace(tiny_checkpoint(), map_vae=tiny_map_vae())
+    saved.save(tmp_path / "c")
+    found = load(tmp_path / "c")
+    assert_same(found, saved, HALF)
+    assert list(found.modules()) == ["autoencoder", "masked", "map_vae"]
+    assert list(found.priors) == ["masked"]
+    described = describe(tmp_path / "c")["modules"]["map_vae"]
+    assert described["type"] == "MapVAE" and described["config"]["latents"] == 3
+    # Without it the folder loses it.
+    tiny_checkpoint().save(tmp_path / "c")
+    assert load(tmp_path / "c").map_vae is None
+    assert not (tmp_path / "c" / "map_vae").exists()
+
+
+def test_a_second_stage_must_fit_the_autoencoder() -> None:
+    for fields, reason in (
+        ({"num_codes": 9}, "map_vae: this second stage knows 9 codes, the autoencoder 8"),
+        ({"gaussian": True}, "map_vae: its latents are Gaussian; a checkpoint's are codes"),
+    ):
+        with pytest.raises(CheckpointError, match=reason):
+            replace(tiny_checkpoint(), map_vae=tiny_map_vae(**fields))
 
 
 def test_labels_are_those_of_all_priors_in_order() -> None:

@@ -178,6 +178,7 @@ def test_maze_27_bits_trains_on_the_maps_of_the_first_stage(
 
     monkeypatch.setattr(mazes, "SPLITS", {"train": range(2), "test": range(9, 11)})
     tiny_checkpoint().save(tmp_path / "first")
+    (tmp_path / "first" / "samples.jpg").write_bytes(b"a sheet of samples")
     monkeypatch.setattr(maze_27_bits, "FIRST_STAGE", tmp_path / "first")
     small = MapVAEConfig(latent_codes=8, latent_dim=4, channels=8, layers=2)
     monkeypatch.setattr(maze_27_bits, "CONFIG", small)
@@ -191,7 +192,16 @@ def test_maze_27_bits_trains_on_the_maps_of_the_first_stage(
     assert all(f["information"] <= f["information_limit"] == 2 for f in (vq, gaussian))
     assert 1 <= vq["used"]["combinations"] <= 16
     assert (out / maze_27_bits.FIGURE).exists()
-    assert (out / "runs" / "VQ-VAE" / "model" / "model.safetensors").exists()
+    # What is published: the first stage, the second in it, and a card that says what it reaches.
+    published, first = load(out / "checkpoint"), load(tmp_path / "first")
+    assert published.map_vae is not None and published.map_vae.config.num_codes == 16
+    assert published.card.startswith(first.card.rstrip())
+    assert f"{vq['bits']:.1f}" in published.card and not re.search(r"\{\w+\}", published.card)
+    assert "3 latents of\nK = 8 stand" in published.card
+    assert (out / "checkpoint" / "samples.jpg").exists()
+    # Published again, from what was published, it says so once.
+    maze_27_bits.publish(published, result, out / "checkpoint")
+    assert load(out / "checkpoint").card == published.card
 
 
 def test_information_is_that_of_a_channel_that_is_known() -> None:

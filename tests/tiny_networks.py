@@ -3,7 +3,7 @@ so that what the checkpoint reader bounds by itself can be seen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from vq.checkpoints import Checkpoint, register
+from vq.map_vae import MapVAE, MapVAEConfig
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ class TinyPrior(nn.Module):
 
 HERE = "tests.tiny_networks"
 register(
-    "TinyAutoencoder", f"{HERE}:TinyAutoencoderConfig", f"{HERE}:TinyAutoencoder", is_prior=False
+    "TinyAutoencoder", f"{HERE}:TinyAutoencoderConfig", f"{HERE}:TinyAutoencoder", "autoencoder"
 )
-register("TinyPrior", f"{HERE}:TinyPriorConfig", f"{HERE}:TinyPrior", is_prior=True)
+register("TinyPrior", f"{HERE}:TinyPriorConfig", f"{HERE}:TinyPrior", "prior")
 
 
 def tiny_checkpoint(card: str = "# Tiny\n", seed: int = 0, **fields: Any) -> Checkpoint:
@@ -73,6 +74,16 @@ def tiny_checkpoint(card: str = "# Tiny\n", seed: int = 0, **fields: Any) -> Che
         autoencoder: Any = TinyAutoencoder(TinyAutoencoderConfig(**fields))
         autoencoder.uses += torch.randint(2**40, autoencoder.uses.shape)
         return Checkpoint(autoencoder, {"masked": TinyPrior(TinyPriorConfig())}, card)
+
+
+def tiny_map_vae(**fields: Any) -> MapVAE:
+    """A second stage over the maps of `tiny_checkpoint`; fields: of its configuration."""
+    config = MapVAEConfig(
+        num_codes=8, map_size=(2, 3), latent_codes=8, latent_dim=4, channels=8, layers=2
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return MapVAE(replace(config, **fields)).eval()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def write_card(
         samples.append(f"![Samples of {prior}{rows}]({name})")
     text = text.replace("{figures}", _table(figures)).replace("{samples}", "\n\n".join(samples))
     card = f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{text}"
-    Checkpoint(checkpoint.autoencoder, checkpoint.priors, card).save(path)
+    dataclasses.replace(checkpoint, card=card).save(path)
     return figures
 
 

@@ -4,6 +4,7 @@
     autoencoder/config.json          {"type": "VQVAE", "hidden": 128, ...}
     autoencoder/model.safetensors    or shards and model.safetensors.index.json
     masked/...                       a prior; its folder's name is the name it is chosen by
+    map_vae/...                      a second stage over the maps, if any (`vq.map_vae`)
 
 A folder with a `VQModel` of the diffusers library can be loaded as well (`vq.diffusers_vq`).
 
@@ -34,6 +35,7 @@ from vq.layout import (
     DEFAULT_CHECKPOINT,
     DIFFUSERS_FOLDERS,
     DIFFUSERS_WEIGHTS,
+    MAP_VAE,
     MAX_BYTES,
     MAX_CARD_BYTES,
     MAX_CONFIG_BYTES,
@@ -41,12 +43,13 @@ from vq.layout import (
     MODULE_NAME,
     diffusers_folder,
 )
-from vq.registry import build, config_of, from_json, register, to_json
+from vq.registry import Kind, build, config_of, from_json, register, to_json
 from vq.strict_files import CheckpointError, read_file, read_json
 from vq.weights import StoredTensor, check_weights, find_weights, read_weights, write_weights
 
 if TYPE_CHECKING:
     from vq.autoencoder import VQVAE
+    from vq.map_vae import MapVAE
 
 # An nn.Module that has a configuration, and the methods of a prior (`vq.priors`): Python's types
 # cannot say both.
@@ -54,31 +57,30 @@ Prior: TypeAlias = Any
 
 __all__ = ["DEFAULT_CHECKPOINT", "Checkpoint", "CheckpointError", "describe", "load", "register"]
 
+_KINDS: dict[str, Kind] = {AUTOENCODER: "autoencoder", MAP_VAE: "second stage"}  # else a prior
 READ_ATTEMPTS = 10  # of a checkpoint that is being saved over
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An autoencoder and the priors over its codes.
+    """An autoencoder, the priors over its codes, and a second stage, if any.
 
-    Raises CheckpointError at birth if a prior has another number of codes, or an odd name.
+    Raises CheckpointError at birth if one of them has another number of codes, a prior an odd
+    name, or the second stage latents that are no codes.
     """
 
     autoencoder: VQVAE
     priors: dict[str, Prior] = field(default_factory=dict)
     card: str = ""  # README.md: Markdown, with YAML front matter as on the Hugging Face Hub
+    map_vae: MapVAE | None = None  # the map in a few codes of its own
 
     def __post_init__(self) -> None:
-        for name, prior in self.priors.items():
-            if not MODULE_NAME.fullmatch(name) or name == AUTOENCODER:
+        for name in self.priors:
+            if not MODULE_NAME.fullmatch(name) or name in (AUTOENCODER, MAP_VAE):
                 raise CheckpointError(
                     f"a prior's name is up to 32 of a-z, 0-9 and _, not {name!r:.40}"
                 )
-            num_codes = prior.config.num_codes
-            if num_codes != self.num_codes:
-                raise CheckpointError(
-                    f"{name}: this prior knows {num_codes} codes, the autoencoder {self.num_codes}"
-                )
+        _check_fit({name: config_of(module) for name, module in self.modules().items()})
 
     @property
     def num_codes(self) -> int:
@@ -97,7 +99,8 @@ class Checkpoint:
 
     def modules(self) -> dict[str, nn.Module]:
         """Folder name to network, the autoencoder first."""
-        return {AUTOENCODER: self.autoencoder, **self.priors}
+        second = {} if self.map_vae is None else {MAP_VAE: self.map_vae}
+        return {AUTOENCODER: self.autoencoder, **self.priors, **second}
 
     def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float16) -> None:
         """Save into a folder, in place of the checkpoint that may be there.
@@ -191,8 +194,22 @@ def read_configs(root: Path) -> dict[str, tuple[type[nn.Module], Any]]:
     for name in names:
         file = f"{name}/{CONFIG}"
         values = read_json(read_file(root, file, MAX_CONFIG_BYTES), file)
-        configs[name] = from_json(values, file, is_prior=name != AUTOENCODER)
+        configs[name] = from_json(values, file, _KINDS.get(name, "prior"))
+    _check_fit({name: config for name, (_, config) in configs.items()})
     return configs
+
+
+def _check_fit(configs: dict[str, Any]) -> None:
+    """Refuse what was not made for this autoencoder's maps. configs: by the network's name."""
+    expected = configs[AUTOENCODER].num_codes
+    for name, config in configs.items():
+        if config.num_codes != expected:
+            what = _KINDS.get(name, "prior")
+            raise CheckpointError(
+                f"{name}: this {what} knows {config.num_codes} codes, the autoencoder {expected}"
+            )
+    if MAP_VAE in configs and configs[MAP_VAE].gaussian:
+        raise CheckpointError(f"{MAP_VAE}: its latents are Gaussian; a checkpoint's are codes")
 
 
 def _load(root: Path, device: str | torch.device) -> Checkpoint:
@@ -215,7 +232,8 @@ def _load(root: Path, device: str | torch.device) -> Checkpoint:
         except UnicodeDecodeError:
             raise CheckpointError(f"{CARD}: must be UTF-8") from None
     autoencoder: Any = modules.pop(AUTOENCODER)
-    return Checkpoint(autoencoder, modules, card)
+    map_vae: Any = modules.pop(MAP_VAE, None)
+    return Checkpoint(autoencoder, modules, card, map_vae)
 
 
 def _diffusers_folder(root: Path) -> str | None:

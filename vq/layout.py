@@ -6,6 +6,7 @@ Two layouts can be loaded. Ours has one sub-folder for each network:
     autoencoder/config.json                     {"type": "VQVAE", ...}
     autoencoder/model.safetensors               or shards and model.safetensors.index.json
     masked/...                                  a prior, and so on
+    map_vae/...                                 a second stage, if any
 
 And that of a `VQModel` of the diffusers library, by itself or as a part of a pipeline:
 
@@ -27,6 +28,7 @@ DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "s
 CARD = "README.md"
 CONFIG = "config.json"
 AUTOENCODER = "autoencoder"
+MAP_VAE = "map_vae"
 MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 SINGLE = "model.safetensors"

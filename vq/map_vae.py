@@ -11,16 +11,17 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vq.autoencoder import check_ranges
-from vq.data import batch_indices, step_generator
+from vq.priors.incremental import RasterWalk
 from vq.priors.pixelcnn import PixelCNN, PixelCNNConfig
-from vq.quantizer import VectorQuantizer, perplexity
-from vq.training import Objective
+from vq.quantizer import VectorQuantizer
+from vq.resampling import resample
+
+MAX_CONDITION = 2**24  # numbers by which a map's latents are told to its decoder
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class MapVAEConfig:
         }
         check_ranges(self, limits)
         self.decoder()  # checks the rest
+        told = 4 * self.layers * self.channels * math.prod(self.map_size)
+        if told > MAX_CONDITION:
+            raise ValueError(
+                "4 x layers x channels x the places of map_size must be at most "
+                f"{MAX_CONDITION:,}, not {told:,}"
+            )
 
     def decoder(self) -> PixelCNNConfig:
         """Shape of p(map | latents)."""
@@ -126,25 +133,24 @@ class MapVAE(nn.Module):
 
     def bits(self, maps: Tensor, latents: Tensor) -> Tensor:
         """-log2 p(map | latents) (B,) of maps (B, h, w), given latents (B, latents * D)."""
-        logits = self.decoder.conditioned(maps, self._condition(latents))
-        return F.cross_entropy(logits, maps, reduction="none").sum((1, 2)) / math.log(2)
+        return _bits(self.decoder, maps, self._condition(latents)).sum((1, 2))
 
-    @torch.inference_mode()
+    def given(self, latents: Tensor) -> GivenLatents:
+        """p(map | latents) of latents (1, latents * D), as a prior that samplers know."""
+        with torch.no_grad():
+            return GivenLatents(self.decoder, self._condition(latents))
+
     def sample(self, latents: Tensor, seeds: list[int], temperature: float = 1.0) -> Tensor:
         """Maps (B, h, w) drawn code by code given latents (B, latents * D), one seed for each."""
-        device = latents.device
-        maps = torch.zeros(len(latents), *self.config.map_size, dtype=torch.int64, device=device)
-        condition = self._condition(latents)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        for row in range(maps.shape[1]):
-            draws = torch.stack([torch.rand(maps.shape[2], generator=g) for g in generators])
-            for column in range(maps.shape[2]):
-                above = slice(0, row + 1)
-                logits = self.decoder.conditioned(maps[:, above], condition[..., above, :])
-                p = (logits[:, :, row, column].double() / temperature).softmax(1)
-                draw = draws[:, column, None].to(device)
-                maps[:, row, column] = (p.cumsum(1) < draw).sum(1).clamp(max=p.shape[1] - 1)
-        return maps
+        shape = (1, *self.config.map_size)
+        maps = torch.zeros(shape, dtype=torch.int64, device=latents.device)
+        hole = torch.ones_like(maps, dtype=torch.bool)
+        return torch.cat(
+            [
+                resample(self.given(one), maps, hole, [seed], temperature=temperature)
+                for one, seed in zip(latents.split(1), seeds, strict=True)
+            ]
+        )
 
     def _encoded(self, maps: Tensor) -> Tensor:
         return self.encoder(self.embedding(maps).permute(0, 3, 1, 2)).float()
@@ -156,36 +162,32 @@ class MapVAE(nn.Module):
         return spread.unflatten(1, (self.config.layers, -1))
 
 
-class MapVAEObjective(Objective):
-    """Equation 3 for the codes, the evidence lower bound for the Gaussian; by code of the map."""
+class GivenLatents:
+    """A `vq.priors.RasterPrior` over maps of the one size that the latents were spread to.
 
-    model: MapVAE
+    decoder: of a `MapVAE`; condition: (1, layers, 4C, h, w), the same for every map. It knows no
+    classes: labels are ignored.
+    """
 
-    def __init__(self, model: MapVAE, maps: np.ndarray, *, seed: int) -> None:
-        super().__init__()
-        self.model, self.maps, self.seed = model, maps, seed
+    def __init__(self, decoder: PixelCNN, condition: Tensor) -> None:
+        self.config = decoder.config
+        self._decoder, self._condition = decoder, condition
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
-        c = self.model.config
-        index = batch_indices(len(self.maps), self.seed, step, size)
-        noise = step_generator(self.seed, step).standard_normal((size, c.latents * c.latent_dim))
-        return torch.from_numpy(self.maps[index].astype(np.int64)), torch.from_numpy(noise).float()
+    def bits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """-log2 p (B, h, w) of each code of (B, h, w) int64, given those before it."""
+        return _bits(self._decoder, codes, self._for(codes))
 
-    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
-        maps, noise = batch
-        out = self.model(maps, noise)
-        bits, rate = out.bits.mean(), out.rate.mean()
-        # The rate of codes is a constant, which no gradient feels.
-        loss = (bits + rate) / maps[0].numel() + out.auxiliary
-        return {
-            "loss": loss,
-            "bits": bits.detach(),
-            "rate": rate.detach(),
-            "auxiliary": out.auxiliary.detach(),
-        }
+    def walk(self, codes: Tensor, labels: Tensor | None = None, *, row: int = 0) -> RasterWalk:
+        """Code by code from the start of `row`: see `vq.priors.incremental`."""
+        return RasterWalk(self._decoder, codes, features=self._for(codes), row=row)
 
-    def progress(self) -> dict[str, float]:
-        """Perplexity of each latent's codes, by the moving average of usage: their mean."""
-        if self.model.config.gaussian:
-            return {}
-        return {"perplexity": float(perplexity(self.model.quantizer.counts).mean())}
+    def _for(self, codes: Tensor) -> Tensor:
+        size = self._condition.shape[3:]
+        if codes.shape[1:] != size:
+            raise ValueError(f"maps must be {tuple(size)} codes, not {tuple(codes.shape[1:])}")
+        return self._condition.expand(len(codes), -1, -1, -1, -1)
+
+
+def _bits(decoder: PixelCNN, maps: Tensor, condition: Tensor) -> Tensor:
+    logits = decoder.conditioned(maps, condition)
+    return F.cross_entropy(logits, maps, reduction="none") / math.log(2)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from vq.autoencoder import VQVAE
 from vq.baselines import PixelModel
 from vq.data import Pictures, batch_indices, random_crops, step_generator
+from vq.map_vae import MapVAE
 from vq.priors.books import BooksPrior
 from vq.priors.masked import MaskedPrior
 from vq.priors.pixelcnn import PixelCNN
@@ -177,6 +178,41 @@ class BooksPriorObjective(Objective):
 
     def forward(self, *batch: Tensor) -> dict[str, Tensor]:
         return {"loss": self.model.bits(*batch).mean()}
+
+
+class MapVAEObjective(Objective):
+    """Equation 3 for the codes, the evidence lower bound for the Gaussian; by code of the map."""
+
+    model: MapVAE
+
+    def __init__(self, model: MapVAE, maps: np.ndarray, *, seed: int) -> None:
+        super().__init__()
+        self.model, self.maps, self.seed = model, maps, seed
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, ...]:
+        c = self.model.config
+        index = batch_indices(len(self.maps), self.seed, step, size)
+        noise = step_generator(self.seed, step).standard_normal((size, c.latents * c.latent_dim))
+        return torch.from_numpy(self.maps[index].astype(np.int64)), torch.from_numpy(noise).float()
+
+    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
+        maps, noise = batch
+        out = self.model(maps, noise)
+        bits, rate = out.bits.mean(), out.rate.mean()
+        # The rate of codes is a constant, which no gradient feels.
+        loss = (bits + rate) / maps[0].numel() + out.auxiliary
+        return {
+            "loss": loss,
+            "bits": bits.detach(),
+            "rate": rate.detach(),
+            "auxiliary": out.auxiliary.detach(),
+        }
+
+    def progress(self) -> dict[str, float]:
+        """Perplexity of each latent's codes, by the moving average of usage: their mean."""
+        if self.model.config.gaussian:
+            return {}
+        return {"perplexity": float(perplexity(self.model.quantizer.counts).mean())}
 
 
 def hide(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

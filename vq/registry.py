@@ -6,13 +6,15 @@ import importlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from vq.strict_files import CheckpointError, config_from_json
+
+Kind = Literal["autoencoder", "prior", "second stage"]  # what it is to a checkpoint
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class NetworkType:
 
     config: str
     module: str
-    is_prior: bool
+    kind: Kind
 
     def classes(self) -> tuple[type, type[nn.Module]]:
         """The classes of its configuration and of the network itself."""
@@ -35,7 +37,7 @@ class NetworkType:
 _types: dict[str, NetworkType] = {}
 
 
-def register(name: str, config: str, module: str, *, is_prior: bool) -> None:
+def register(name: str, config: str, module: str, kind: Kind) -> None:
     """Let checkpoints hold another type of network.
 
     name: of the network's class, and the "type" of config.json.
@@ -44,25 +46,21 @@ def register(name: str, config: str, module: str, *, is_prior: bool) -> None:
     module: "package.module:Name" of an nn.Module, built as Module(config), which keeps it as
     `config`.
     """
-    _types[name] = NetworkType(config, module, is_prior)
+    _types[name] = NetworkType(config, module, kind)
 
 
-register("VQVAE", "vq.autoencoder:VQVAEConfig", "vq.autoencoder:VQVAE", is_prior=False)
+register("VQVAE", "vq.autoencoder:VQVAEConfig", "vq.autoencoder:VQVAE", "autoencoder")
 register(
     "DiffusersVQ",
     "vq.diffusers_vq:DiffusersVQConfig",
     "vq.diffusers_vq:DiffusersVQ",
-    is_prior=False,
+    "autoencoder",
 )
+register("PixelCNN", "vq.priors.pixelcnn:PixelCNNConfig", "vq.priors.pixelcnn:PixelCNN", "prior")
 register(
-    "PixelCNN", "vq.priors.pixelcnn:PixelCNNConfig", "vq.priors.pixelcnn:PixelCNN", is_prior=True
+    "MaskedPrior", "vq.priors.masked:MaskedPriorConfig", "vq.priors.masked:MaskedPrior", "prior"
 )
-register(
-    "MaskedPrior",
-    "vq.priors.masked:MaskedPriorConfig",
-    "vq.priors.masked:MaskedPrior",
-    is_prior=True,
-)
+register("MapVAE", "vq.map_vae:MapVAEConfig", "vq.map_vae:MapVAE", "second stage")
 
 
 def config_of(module: nn.Module) -> Any:
@@ -85,15 +83,15 @@ def to_json(module: nn.Module, name: str) -> dict[str, Any]:
     return {"type": type_name, **values}
 
 
-def from_json(values: dict[str, Any], name: str, *, is_prior: bool) -> tuple[type[nn.Module], Any]:
+def from_json(values: dict[str, Any], name: str, kind: Kind) -> tuple[type[nn.Module], Any]:
     """The class of a network and its configuration, from what the file `name` says.
 
     Raises CheckpointError.
     """
     type_name = values.get("type")
-    known = [key for key, kind in _types.items() if kind.is_prior == is_prior]
+    known = [key for key, type_ in _types.items() if type_.kind == kind]
     if type_name not in known:
-        wanted = "a prior" if is_prior else "an autoencoder"
+        wanted = f"{'an' if kind == 'autoencoder' else 'a'} {kind}"
         raise CheckpointError(
             f"{name}: the type of {wanted} must be one of {', '.join(known)}, "
             f"not {str(type_name)[:40]!r}"

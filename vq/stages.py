@@ -190,8 +190,7 @@ def train_recipe(
         checkpoint = load(out)
         maps = training_maps(checkpoint.autoencoder, data)
         prior = train(recipe, maps, runs / name, quiet=quiet, device=device)
-        priors = {**checkpoint.priors, name: prior}
-        checkpoint = Checkpoint(checkpoint.autoencoder, priors, checkpoint.card)
+        checkpoint = dataclasses.replace(checkpoint, priors={**checkpoint.priors, name: prior})
         _finish(checkpoint, out, data, runs / name, prior=name)
 
 

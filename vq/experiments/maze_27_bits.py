@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vq.atomic import write_json
-from vq.checkpoints import load
+from vq.checkpoints import Checkpoint, load
 from vq.experiments import ROOT, Task, markdown_table, spent
 from vq.inpainting import decode
-from vq.map_vae import MapVAE, MapVAEConfig, MapVAEObjective
+from vq.map_vae import MapVAE, MapVAEConfig
+from vq.objectives import MapVAEObjective
 from vq.pictures import picture_grid
 from vq.precision import fast
 from vq.recipes import get_recipe
 from vq.stages import code_maps, load_split, training_maps, training_pictures
 from vq.training import Run, TrainingConfig
-from vq.weights import write_weights
 
 FIRST_STAGE = ROOT / "checkpoints" / "maze-84"
 CONFIG = MapVAEConfig()
@@ -34,12 +34,30 @@ MODELS = {"VQ-VAE": False, "Gaussian VAE": True}  # name -> config.gaussian
 CANDIDATES = 64  # latents that each map is compared with, see `information`
 SHOWN = 8  # frames in the figure
 FIGURE = "maze-27-bits.png"
+HEADING = "## A frame in three codes\n\n"
+# Behind all else in the first stage's card.
+CARD = """`map_vae` is a second VQ-VAE over the maps (the paper's section 4.1): {latents} latents of
+K = {latent_codes} stand for a whole frame, and a PixelCNN that is told them draws its map.
+
+```python
+from vq.latents import decoding_steps, encode
+
+latents = encode(checkpoint, vq.inpainting.encode(checkpoint.autoencoder, frame))
+*_, last = decoding_steps(checkpoint, latents, seeds=range(4))  # last["codes"]: (4, 21, 21)
+```
+
+On the same unseen frames, beside a Gaussian VAE with the same decoder, by `python -m vq reproduce
+maze-27-bits`, which RESULTS.md explains:
+
+{tables}
+"""
 
 
 def run(task: Task) -> dict[str, Any]:
     """Train both on the maps of the checkpoint maze-84; with --minutes, each for half of them."""
     recipe = get_recipe("maze-84")
-    first = load(FIRST_STAGE).autoencoder
+    checkpoint = load(FIRST_STAGE)
+    first = checkpoint.autoencoder
     training = TRAINING
     if task.minutes is not None:
         training = dataclasses.replace(training, minutes=task.minutes / len(MODELS))
@@ -61,13 +79,14 @@ def run(task: Task) -> dict[str, Any]:
         )
         training_run.train(quiet=task.quiet)
         training_run.load_average()
-        save(model, folder / "model")
         models[name] = {"spent": spent(training_run), "figures": measure(model, maps)}
         device = training_run.accelerator.device
         latents = model.encode(maps[shown].to(device))
         rows.append(decode(first, model.sample(latents, list(range(SHOWN))).cpu().numpy()))
+        if not gaussian:
+            checkpoint = dataclasses.replace(checkpoint, map_vae=model)
     picture_grid(np.concatenate(rows), columns=SHOWN).save(task.out / FIGURE)
-    return {
+    result = {
         "config": dataclasses.asdict(config),
         "training": dataclasses.asdict(training),
         "maps": {"train": len(train), "test": len(maps)},
@@ -75,13 +94,17 @@ def run(task: Task) -> dict[str, Any]:
         "models": models,
         "figures": [FIGURE],
     }
+    publish(checkpoint, result, task.out / "checkpoint")
+    return result
 
 
-def save(model: MapVAE, folder: Path) -> None:
-    """config.json and float16 weights."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "config.json", {"type": "MapVAE", **dataclasses.asdict(model.config)})
-    write_weights(folder, model.state_dict(), torch.float16, "maze-27-bits")
+def publish(checkpoint: Checkpoint, result: dict[str, Any], folder: Path) -> None:
+    """The first stage's checkpoint with the second in it, and what that reaches in its card."""
+    if not folder.exists():
+        shutil.copytree(FIRST_STAGE, folder)  # its sheets of samples, too
+    text = checkpoint.card.partition(HEADING)[0].rstrip()
+    card = f"{text}\n\n{HEADING}{CARD.format(tables=tables(result), **result['config'])}"
+    dataclasses.replace(checkpoint, card=card).save(folder)
 
 
 @torch.inference_mode()

@@ -107,6 +107,7 @@ class RasterWalk:
     codes: (B, h, w) int64, which is copied; any h and w, as for `PixelCNN.logits`. Those that
     come before a code in raster order must be valid when its logits are asked for.
     labels: (B,) int64 class indices, -1 for no class; None: no class for any.
+    features: what is told instead, before every gate: see `PixelCNN.conditioned`.
     row: the first row to stand in. The cost of what is above depends on the prior's reach only.
     dtype: of the vertical stack; None: bfloat16 where that is fast, else float32. The rest is
     float32: of so few numbers at a time, bfloat16 is the slower.
@@ -119,6 +120,7 @@ class RasterWalk:
         codes: Tensor,
         labels: Tensor | None = None,
         *,
+        features: Tensor | None = None,
         row: int = 0,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -147,16 +149,20 @@ class RasterWalk:
         # The row's embeddings, and the horizontal features after each layer; zeros on the left.
         self._left = table.new_zeros(rows, m + width, c)
         self._stack = table.new_zeros(count, rows, n + width, c)
-        labels_v, labels_h = (
-            prior.label_features(codes, labels).transpose(0, 1) * weights.halves.repeat(2)
-        ).chunk(2, 2)  # (layers, B, 2C) each
-        self._bias_v = (labels_v + weights.bias_v[:, None]).to(dtype)
-        self._bias_h = labels_h + weights.bias_h[:, None]
+        # (rows, layers, columns, B, 2C) each; one row and column if every place is told the same.
+        if features is None:
+            features = prior.label_features(codes, labels)
+        if features.ndim == 3:
+            features = features[..., None, None]
+        told = features.permute(3, 1, 4, 0, 2) * weights.halves.repeat(2)
+        told_v, told_h = told.chunk(2, 4)
+        self._bias_v = (told_v + weights.bias_v[:, None, None]).to(dtype)
+        self._bias_h = told_h + weights.bias_h[:, None, None]
         self._size_scratch()
         self.row = row
         self._done = 0  # columns of the row whose horizontal features are there
         if row:
-            self._see_above(prior, labels)
+            self._see_above(prior, features)
         self._begin_row()
 
     @torch.inference_mode()
@@ -211,7 +217,7 @@ class RasterWalk:
 
     def _size_scratch(self) -> None:
         """Room for intermediate results, by size of the batch."""
-        count, rows, c2 = len(self._stack), len(self._left), self._bias_h.shape[2]
+        count, rows, c2 = len(self._stack), len(self._left), self._bias_h.shape[-1]
         places = filled_up(self.width * len(self.codes), self.codes.device)
         self._pre_v = self._vertical.new_empty(count, places, c2)
         self._pre_h = self._stack.new_empty(rows, c2)
@@ -223,27 +229,35 @@ class RasterWalk:
         self._advance_vertical()
         w, b = self._weights, len(self.codes)
         linked = torch.bmm(self._pre_v, w.link)[:, : self.width * b].unflatten(1, (-1, b))
-        self._linked[:, :, :b].copy_(linked.transpose(0, 1)).add_(self._bias_h)
+        told = self._told(self._bias_h).transpose(0, 1)
+        self._linked[:, :, :b].copy_(linked.transpose(0, 1)).add_(told)
         self._left[:b, self._first_half :] = self._table[self.codes[:, self.row]]
         self._row_codes = self.codes[:, self.row]
         self._done = 0
 
-    def _see_above(self, prior: PixelCNN, labels: Tensor | None) -> None:
+    def _told(self, bias: Tensor) -> Tensor:
+        """What is added in this row: (layers, columns or 1, B, 2C)."""
+        return bias[self.row if len(bias) > 1 else 0]
+
+    def _see_above(self, prior: PixelCNN, features: Tensor) -> None:
         """Fill the caches with the last rows above self.row, as convolutions of them all."""
         m, n, width, dtype = self._first_half, self._half, self.width, self._above.dtype
         # One more than can be seen: the caches end with the row before self.row.
-        codes = self.codes[:, max(0, self.row - 1 - prior.config.reach) : self.row]
+        seen = slice(max(0, self.row - 1 - prior.config.reach), self.row)
+        codes = self.codes[:, seen]
+        told = features.chunk(2, 2)[0]  # (B, layers, 2C, rows or 1, columns or 1)
+        if told.shape[3] > 1:
+            told = told[:, :, :, seen]
         x = self._table[codes].to(dtype)  # (B, rows, w, C)
         kept = min(m, codes.shape[1] - 1)
         if kept:  # the last of these rows comes with the next step
             self._above[:, m : m + width, m - kept :] = x[:, -1 - kept : -1].transpose(1, 2)
         x = x.permute(0, 3, 1, 2)
-        label = prior.label_features(codes, labels).chunk(2, 2)[0].unsqueeze(3)  # (B, L, 2C, 1)
         with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
             for i, layer in enumerate(prior.layers[:-1]):
                 k = layer.reach
                 pre = layer.vertical(F.pad(x, (k, k, k, 0)))
-                x = gate((pre[:, :, :-1] if layer.first else pre) + label[:, i, :, None])
+                x = gate((pre[:, :, :-1] if layer.first else pre) + told[:, i])
                 kept = min(n + 1, x.shape[2])
                 last = 2 * x[:, :, -kept:].permute(0, 3, 2, 1)
                 self._vertical[i, :, n : n + width, n + 1 - kept :] = last
@@ -258,11 +272,12 @@ class RasterWalk:
             self._above[:, m : m + width, -1] = above
         self._vertical[:, :, :, :-1] = self._vertical[:, :, :, 1:].clone()
         x = _neighbours(self._above.flatten(2), 2 * m + 1, width)
+        told = self._told(self._bias_v)
         for i, weight in enumerate(w.vertical):
             missing = self._pre_v.shape[1] - len(x)
             torch.mm(F.pad(x, (0, 0, 0, missing)) if missing else x, weight, out=self._pre_v[i])
             if i + 1 < len(w.vertical):
-                pre = self._pre_v[i][: width * maps].unflatten(0, (-1, maps)) + self._bias_v[i]
+                pre = self._pre_v[i][: width * maps].unflatten(0, (-1, maps)) + told[i]
                 a, b = pre.tanh_().chunk(2, 2)
                 into = self._vertical[i]
                 torch.addcmul(a, a, b, out=into[:, n : n + width, -1].transpose(0, 1))
@@ -316,8 +331,8 @@ _BATCH_AXIS = {
     "_linked": 2,
     "_left": 0,
     "_stack": 1,
-    "_bias_v": 1,
-    "_bias_h": 1,
+    "_bias_v": 3,
+    "_bias_h": 3,
 }
 _FILLED_UP = {"_linked", "_left", "_stack"}
 
