@@ -9,9 +9,11 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # A folder of its own, which it may sweep: by default all Gradio apps of a machine share one.
 os.environ.setdefault("GRADIO_TEMP_DIR", os.path.join(tempfile.gettempdir(), "codebrush"))
 
-from demo import page, studio
+from demo import page, zerogpu
 from demo.models import Library
+from demo.shelf import Shelf
 
 if __name__ == "__main__":
-    shelf = studio.shelf()
-    page.build(shelf, Library(shelf, studio.loader)).launch(**page.LAUNCH)
+    loader = zerogpu.loader()
+    shelf = Shelf.of_folder(loader)
+    page.build(shelf, Library(shelf, loader)).launch(**page.LAUNCH)

@@ -31,7 +31,7 @@ PARTS = ("crowd", "light", "cancel", "flood", "soak")
 # The app as `app.py` starts it, but that its files are swept while one looks on.
 PROGRAM = """
 import app
-demo = app.page.build(app.studio.shelf())
+demo = app.page.build(app.Shelf.of_folder(app.zerogpu.loader()))
 demo.sweeping = {"oldest": 60, "youngest": 30, "every": 5}
 demo.launch(**app.page.LAUNCH)
 """

@@ -22,7 +22,7 @@ from demo.history import NOBODY
 from demo.jobs import Description, Refusal
 from demo.session import Kind, Made, Session, Snapshot
 from demo.text import language_of, say
-from demo.toasts import Updates, expected, unexpected
+from demo.toasts import Updates, expected, failed
 
 
 class Editor:
@@ -147,10 +147,7 @@ class Editor:
             picture = studio.render(session.current.picture, codes[None], cells)[0]
         except Exception as error:
             # Not raised: the canvas waits for an answer.
-            if isinstance(error, Refusal):
-                gr.Warning(expected(error, language).message)
-            else:
-                gr.Warning(unexpected("brush", request).message)
+            gr.Warning(failed(error, "brush", request).message)
             return {self.parts.canvas: answer}
         code = int(given[0]) if len(given) == 1 else None
         kind: Kind = "pasted" if code is None else "brushed"

@@ -33,7 +33,7 @@ from demo.jobs import (
 from demo.recording import Recorder
 from demo.session import Draft, Origin, Session
 from demo.text import language_of, say
-from demo.toasts import Updates, expected, unexpected
+from demo.toasts import Updates, expected, failed
 
 FEWEST_ALIKE = 4  # more like one: that is to choose among, even where one at a time was asked for
 SIDE_BY_SIDE = "side by side"  # chosen in place of a prior: every prior fills the same hole
@@ -182,8 +182,8 @@ class Filling:
                 filled.append(step.codes)
             yield self.parts.told(say(language, "status_finishing"))
             draft = _draft(studio, picture, filled, cells, settings, recorders, parent)
-        except Exception:
-            raise unexpected("resample", request) from None
+        except Exception as error:
+            raise failed(error, "resample", request) from None
         seconds = time.monotonic() - started
         text = _done(draft, about, language, seconds)
         yield {**self.parts.shown(session.propose(draft), language), **self.parts.told(text)}

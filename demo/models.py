@@ -7,7 +7,7 @@ Names are those of the shelf: "scenes-128" for what comes with the app, "owner/n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from demo.jobs import Refusal
-from demo.shelf import Load, Shelf
+from demo.shelf import Loader, Shelf
 from vq import hub
 from vq.hub.looking import Found, Kind, Repo, look_into, look_steps, search_steps
 from vq.layout import DEFAULT_CHECKPOINT
@@ -24,8 +24,6 @@ from vq.strict_files import CheckpointError
 
 # Of all that is kept on the disk: beyond it, what was pulled longest ago goes.
 MAX_KEPT_BYTES = int(os.environ.get("CODEBRUSH_CACHE_BYTES") or 4_000_000_000)
-
-Loader = Callable[[Path, str], Load]
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,13 @@ class Recorder:
         self._states: list[tuple[np.ndarray, np.ndarray]] = []  # as a Recording's, (V, n)
 
     def add(self, step: Step) -> None:
-        """Take in the next step of the job. The last one is the result, and no state before it."""
+        """Take in the next step of the job. The last one is the result, and no state before it.
+
+        A first step again means that the job has begun anew: what was seen of it came to nothing.
+        """
+        if step.step == 1:
+            self._states.clear()
+            self._every = 1
         if step.step % self._every or step.step == step.steps:
             return
         drawn = step.codes[:, self._cells].astype(np.uint16)

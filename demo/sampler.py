@@ -24,7 +24,7 @@ from demo.jobs import LARGEST_RANDOM_SEED, CodeStep, Refusal, Settings, StudioVe
 from demo.session import Made, Origin, Snapshot
 from demo.shelf import Shelf
 from demo.text import language_of, say
-from demo.toasts import Updates, expected, unexpected
+from demo.toasts import Updates, expected, failed
 from vq.pictures import picture_grid
 
 LOOKS = 6  # times that pictures at work are decoded and shown, the last included
@@ -139,8 +139,8 @@ class Sampler:
                         generated = _seen(studio, step, settings.prior, seeds, generated)
                         updates |= self._show(generated)
                     yield updates
-        except Exception:
-            raise unexpected("generate", request) from None
+        except Exception as error:
+            raise failed(error, "generate", request) from None
         seconds = f"{time.monotonic() - started:.1f}"
         text = say(
             language,

@@ -6,12 +6,15 @@ import reprlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from demo.jobs import Refusal, StudioVerbs
+from vq.layout import AUTOENCODER, DEFAULT_CHECKPOINT
 
 MAX_LOADED = 6  # studios in memory; the one that was used least lately makes room
 
 Load = Callable[[], StudioVerbs]
+Loader = Callable[[Path, str], Load]  # a checkpoint's folder, and the name it is to have
 
 
 class Shelf:
@@ -32,6 +35,18 @@ class Shelf:
             return lambda: studio
 
         return cls({studio.describe().name: at_hand(studio) for studio in studios})
+
+    @classmethod
+    def of_folder(cls, loader: Loader, folder: Path = DEFAULT_CHECKPOINT.parent) -> Shelf:
+        """Every checkpoint in a folder, the default first; that one is loaded at once.
+
+        Raises `Refusal` where it is missing or not sound.
+        """
+        paths = sorted(path.parent for path in folder.glob(f"*/{AUTOENCODER}"))
+        paths = [folder / DEFAULT_CHECKPOINT.name, *paths]
+        shelf = cls({path.name: loader(path, path.name) for path in paths})
+        shelf.get(shelf.names[0])
+        return shelf
 
     @property
     def names(self) -> tuple[str, ...]:

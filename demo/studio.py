@@ -12,7 +12,9 @@ import math
 import os
 import reprlib
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,12 +34,13 @@ from demo.jobs import (
     Settings,
     Step,
 )
-from demo.shelf import Load, Shelf
+from demo.shelf import Load
 from demo.turn import Turn
 from vq import checkpoints, inpainting, pictures, regions
+from vq.code_book import code_patches, code_vectors
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.front_matter import front_matter
-from vq.precision import fast
+from vq.precision import fast, release_memory
 from vq.priors import RasterPrior
 from vq.surprise import code_bits_steps, filling_bits
 from vq.weights import fingerprint
@@ -70,6 +73,7 @@ class Studio:
         checkpoint: checkpoints.Checkpoint,
         name: str,
         device: str | torch.device | None = None,
+        turn: AbstractContextManager[object] = TURN,
     ) -> None:
         books = checkpoint.autoencoder.config.books
         if books > 1:
@@ -81,11 +85,10 @@ class Studio:
         }
         self._raster = tuple(n for n, p in self._priors.items() if isinstance(p, RasterPrior))
         self._checkpoint = checkpoint
-        self._turn = TURN
+        self._turn = turn
         self._book: CodeBook | None = None
         self._book_making = threading.Lock()
         self._name = name
-        self._about = self._description()
 
     @classmethod
     def load(
@@ -99,7 +102,8 @@ class Studio:
     def describe(self) -> Description:
         return self._about
 
-    def _description(self) -> Description:
+    @cached_property
+    def _about(self) -> Description:
         return Description(
             name=self._name,
             num_codes=self._checkpoint.num_codes,
@@ -107,7 +111,7 @@ class Studio:
             priors=tuple(self._priors),
             labels=self._checkpoint.labels,
             device=self._device.type,
-            palette=self._palette(),
+            palette=code_palette(code_vectors(self._autoencoder)),
             raster=self._raster,
             checkpoint=fingerprint(self._autoencoder),
             figures=_figures(self._checkpoint.card),
@@ -122,12 +126,12 @@ class Studio:
 
     def encode(self, picture: np.ndarray) -> np.ndarray:
         """Picture `(H, W, 3)` uint8 → codes `(h, w)`."""
-        with self._turn:
+        with self._working():
             return inpainting.encode(self._autoencoder, picture)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Codes `(h, w)` → picture `(H, W, 3)` uint8."""
-        with self._turn:
+        with self._working():
             return inpainting.decode(self._autoencoder, codes[None].astype(np.int64))[0]
 
     def resample(
@@ -144,7 +148,7 @@ class Studio:
         self, picture: np.ndarray, codes: np.ndarray, cells: np.ndarray, settings: Settings
     ) -> Generator[Step, None, None]:
         mask = regions.mask_from_hole(cells, self._checkpoint.stride)
-        with self._turn:
+        with self._working():
             region = inpainting.prepare(
                 self._autoencoder, picture, mask, settings.mode, codes.astype(np.int64)
             )
@@ -190,7 +194,7 @@ class Studio:
     def _fill(
         self, codes: np.ndarray, cells: np.ndarray, seeds: Sequence[int], sampling: dict[str, Any]
     ) -> Generator[CodeStep, None, None]:
-        region = inpainting.Region(codes.astype(np.int64), cells)
+        region = inpainting.Region(codes.astype(np.int64), cells.copy())  # a caller's may change
         job = inpainting.region_steps(self._checkpoint, region, seeds=seeds, **sampling)
         while (state := self._next(job)) is not None:
             yield CodeStep(at_work=range(len(seeds)), **state)
@@ -209,8 +213,18 @@ class Studio:
         return prior
 
     def _next(self, job: Iterator[_Step]) -> _Step | None:
-        with self._turn:
+        with self._working():
             return next(job, None)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Within it is the turn at the networks. Raises `Refusal` where a GPU's memory runs out."""
+        with self._turn:
+            try:
+                yield
+            except torch.OutOfMemoryError as error:
+                release_memory(error)
+                raise Refusal("error_memory") from None
 
     @staticmethod
     def _sampling(settings: Settings) -> dict[str, Any]:
@@ -270,7 +284,7 @@ class Studio:
         hole = regions.dilate(cells)  # as wide as that of Remove: maps are alike outside
         bits = []
         for one in codes:
-            with self._turn:
+            with self._working():
                 bits.append(filling_bits(model, self._tensor(one), hole, label=label))
         return np.array(bits)
 
@@ -294,9 +308,9 @@ class Studio:
 
         The first figure is the third term of the paper's loss, not yet times beta.
         """
-        batch = pictures.to_tensor(picture).to(self._device)
-        with self._turn, torch.inference_mode(), fast(self._device):
-            quantized = self._autoencoder(batch).quantized
+        batch = pictures.to_tensor(picture)
+        with self._working(), torch.inference_mode(), fast(self._device):
+            quantized = self._autoencoder(batch.to(self._device)).quantized
             commitment, power = quantized.commitment_loss, quantized.vectors.square().mean()
         return Rounding(float(commitment), math.sqrt(float(commitment / power)))
 
@@ -315,7 +329,7 @@ class Studio:
     def _inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings
     ) -> Generator[None, None, list[Image.Image]]:
-        with self._turn:
+        with self._working():
             region = inpainting.open_region(
                 self._autoencoder, picture, mask, settings.mode, LONGEST
             )
@@ -325,51 +339,29 @@ class Studio:
         while (state := self._next(job)) is not None:
             filled = state["codes"]
             yield
-        with self._turn:
-            made = inpainting.decode(self._autoencoder, filled)
         original = np.asarray(picture.convert("RGB"))
-        return [Image.fromarray(inpainting.paste(original, mask, new)) for new in made]
+        decoded = [self.decode(one) for one in filled]
+        return [Image.fromarray(inpainting.paste(original, mask, new)) for new in decoded]
 
     def code_book(self) -> CodeBook:
         """Every code's vector and patch; computed once."""
         with self._book_making:
             if self._book is None:
-                self._book = CodeBook(self._vectors(), self._all_patches())
+                self._book = CodeBook(code_vectors(self._autoencoder), self._patches())
         return self._book
 
-    def _all_patches(self) -> np.ndarray:
+    def _patches(self) -> np.ndarray:
+        """What each code decodes to among copies of itself `(K, s, s, 3)`."""
         number, stride = self._checkpoint.num_codes, self._checkpoint.stride
         if self._reach is None and number * stride**2 > MOST_PATCHED:
             # Large decoders have large code books: minutes would pass, and others would wait.
             colours = self._about.palette[:, None, None]
             return np.broadcast_to(colours, (number, stride, stride, 3))
-        parts = np.array_split(np.arange(number), -(-number // PATCH_BATCH))
-        return np.concatenate([self._patches(part) for part in parts])
-
-    def _patches(self, codes: np.ndarray) -> np.ndarray:
-        """Codes `(n,)` → what each decodes to `(n, s, s, 3)` where it sees but copies of itself.
-
-        A decoder that looks at all of a map gets maps of that one code.
-        """
-        stride, margin = self._checkpoint.stride, self._reach or 0
-        side = 2 * margin + 1
-        alone = np.broadcast_to(codes[:, None, None], (len(codes), side, side))
-        middle = np.s_[margin * stride : (margin + 1) * stride]
-        with self._turn:
-            decoded = inpainting.decode(self._autoencoder, alone.astype(np.int64))
-        return decoded[:, middle, middle]
-
-    def _palette(self) -> np.ndarray:
-        """A colour for each code `(K, 3)`, alike for codes whose vectors are alike."""
-        return code_palette(self._vectors())
-
-    def _vectors(self) -> np.ndarray:
-        """The code book `(K, D)` float32."""
-        with torch.inference_mode():
-            every = torch.arange(self._checkpoint.num_codes, device=self._device)
-            vectors = self._autoencoder.quantizer.vectors(every[None, None])[0, :, 0].T
-        result: np.ndarray = vectors.float().cpu().numpy()
-        return result
+        patches = []
+        for part in np.array_split(np.arange(number), -(-number // PATCH_BATCH)):
+            with self._working():
+                patches.append(code_patches(self._autoencoder, part))
+        return np.concatenate(patches)
 
     @property
     def _reach(self) -> int | None:
@@ -388,26 +380,14 @@ def _figures(card: str) -> dict[str, dict[str, Any]]:
     return {str(split): found for split, found in figures.items() if isinstance(found, dict)}
 
 
-def shelf(folder: Path = checkpoints.DEFAULT_CHECKPOINT.parent) -> Shelf:
-    """Every checkpoint in a folder, the default first; that one is loaded at once.
-
-    Raises `vq.checkpoints.CheckpointError` where the default is missing or not sound.
-    """
-    name = checkpoints.DEFAULT_CHECKPOINT.name
-    default = Studio.load(folder / name)
-    others = sorted(path for path in folder.iterdir() if (path / "autoencoder").is_dir())
-    loaders: dict[str, Load] = {name: lambda: default}
-    return Shelf(
-        loaders | {path.name: loader(path, path.name) for path in others if path.name != name}
-    )
-
-
-def loader(path: Path, name: str) -> Load:
+def loader(
+    path: Path, name: str, make: Callable[[checkpoints.Checkpoint, str], Studio] = Studio
+) -> Load:
     """How a checkpoint's folder is loaded, under that name, when it is asked for."""
 
     def load() -> Studio:
         try:
-            return Studio(checkpoints.load(path), name)
+            return make(checkpoints.load(path), name)
         except checkpoints.CheckpointError as error:
             raise Refusal("error_refused", reason=error) from None
 

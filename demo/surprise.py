@@ -19,11 +19,11 @@ from demo.codemap import CodeMap, Heat
 from demo.drawing import ERROR_LIMIT, error_colours
 from demo.edit_view import class_of, prior_name
 from demo.filling import SIDE_BY_SIDE
-from demo.jobs import Description, Refusal
+from demo.jobs import Description
 from demo.session import Session
 from demo.shelf import Shelf
 from demo.text import language_of
-from demo.toasts import Updates, expected, unexpected
+from demo.toasts import Updates, failed
 
 HEAT_COLOURS = error_colours(np.linspace(0, ERROR_LIMIT, 64))
 
@@ -98,11 +98,9 @@ class Surprise:
                         return
                     yield heat(bits)
             yield {self.kept: replace(kept, bits={**kept.bits, judge: bits})}
-        except Refusal as refusal:
-            raise expected(refusal, language) from None
-        except Exception:
+        except Exception as error:
             yield {self.canvas: CodeMap.update(heat=None)}
-            raise unexpected("surprise", request) from None
+            raise failed(error, "surprise", request) from None
         finally:
             if self._last.get(visitor) is turn:
                 del self._last[visitor]

@@ -32,6 +32,13 @@ def unexpected(action: str, request: gr.Request | None) -> gr.Error:
     return gr.Error(say(language_of(request), "error_unexpected"), print_exception=False)
 
 
+def failed(error: Exception, action: str, request: gr.Request | None) -> gr.Error:
+    """A toast for whatever ended an action, foreseen or not."""
+    if isinstance(error, Refusal):
+        return expected(error, language_of(request))
+    return unexpected(action, request)
+
+
 def guarded(action: Callable[..., Answer]) -> Callable[..., Answer]:
     """The action, with a toast for its errors: Gradio shows nothing for those nobody foresaw."""
 
@@ -42,9 +49,7 @@ def guarded(action: Callable[..., Answer]) -> Callable[..., Answer]:
             return action(*inputs)
         except gr.Error:
             raise
-        except Refusal as refusal:
-            raise expected(refusal, language_of(request)) from None
-        except Exception:
-            raise unexpected(action.__name__, request) from None
+        except Exception as error:
+            raise failed(error, action.__name__, request) from None
 
     return run

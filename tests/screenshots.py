@@ -32,14 +32,15 @@ STROKE = [(0.52, 0.88), (0.66, 0.82), (0.8, 0.78), (0.9, 0.74)]
 
 
 def a_shelf(fake: bool) -> Shelf:
+    from demo.shelf import Shelf
+
     if fake or not DEFAULT_CHECKPOINT.is_dir():
-        from demo.shelf import Shelf
         from tests.fake_studio import FakeStudio
 
         return Shelf.of(FakeStudio())
-    from demo import studio
+    from demo.studio import loader
 
-    return studio.shelf()
+    return Shelf.of_folder(loader)
 
 
 def open_at(browser: Browser, url: str, size: str, scheme: str, language: str) -> Page:

@@ -14,7 +14,7 @@ import torch
 from demo.jobs import CodeStep, Refusal, Settings
 from demo.sampler import LOOKS, UNFILLED, GenerateParts, Sampler
 from demo.shelf import Shelf
-from demo.studio import TOGETHER, Studio
+from demo.studio import TOGETHER, TURN, Studio
 from tests.edit_tab import ENGLISH
 from tests.tiny_checkpoint import tiny_checkpoint
 from vq.checkpoints import DEFAULT_CHECKPOINT, Checkpoint
@@ -87,7 +87,7 @@ def test_a_closed_job_leaves_the_models_to_others(studio: Studio) -> None:
     job = studio.generate(16, Settings(steps=8))
     next(job)
     job.close()
-    assert not studio._turn.locked()
+    assert not TURN.locked()
     assert steps_of(studio, 1, steps=2)
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from demo.jobs import MAX_SEED, Refusal, Settings, Step
-from demo.studio import LONGEST, Studio, shelf
+from demo.shelf import Shelf
+from demo.studio import LONGEST, TURN, Studio, loader
 from vq import inpainting
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint, CheckpointError
@@ -179,7 +180,7 @@ def test_a_closed_job_stops_at_once_and_others_get_in_between_its_steps(
         next(job)
         assert studio.encode(picture).shape == cells.shape  # would wait for ever for the turn
         job.close()
-        assert calls == 2 and not studio._turn.locked()
+        assert calls == 2 and not TURN.locked()
     finally:
         del prior.logits
 
@@ -257,7 +258,7 @@ def test_the_api_gives_what_the_library_gives(
     assert steps > 1
     (expected,) = inpainting.inpaint(checkpoint, Image.fromarray(picture), mask, seed=8, steps=3)
     np.testing.assert_array_equal(np.asarray(result), np.asarray(expected))
-    assert not studio._turn.locked()
+    assert not TURN.locked()
 
 
 def test_what_cannot_be_done_is_refused_before_it_starts(
@@ -274,7 +275,7 @@ def test_what_cannot_be_done_is_refused_before_it_starts(
         assert refused.value.values["known"] == known
     with pytest.raises(Refusal, match="empty"):
         studio.inpaint(Image.fromarray(picture), np.zeros((48, 64), bool), Settings())
-    assert not studio._turn.locked()
+    assert not TURN.locked()
 
 
 @pytest.mark.parametrize(
@@ -361,15 +362,15 @@ def test_a_folder_of_checkpoints_becomes_a_shelf(checkpoint: Checkpoint, tmp_pat
         checkpoint.save(tmp_path / name)
     (tmp_path / "broken" / "autoencoder" / "config.json").write_text("{}")
     (tmp_path / "no-checkpoint").mkdir()
-    found = shelf(tmp_path)
+    found = Shelf.of_folder(loader, tmp_path)
     assert found.names == ("scenes-128", "another", "broken")
     assert found.default.describe().name == "scenes-128"
     assert found.get("another").describe().num_codes == K
     with pytest.raises(Refusal, match="config"):
         found.get("broken")
     (tmp_path / "scenes-128").rename(tmp_path / "gone")
-    with pytest.raises(CheckpointError, match="scenes-128"):
-        shelf(tmp_path)
+    with pytest.raises(Refusal, match="scenes-128"):
+        Shelf.of_folder(loader, tmp_path)
 
 
 def test_a_codes_patch_is_what_it_decodes_to_among_copies_of_itself(
@@ -395,7 +396,7 @@ def test_bits_are_the_librarys_and_let_others_in_between(
     job = studio.surprise(codes, "masked", None)
     first = next(job)
     assert first.shape == codes.shape and 0 < np.isnan(first).sum() < first.size
-    assert not studio._turn.locked()
+    assert not TURN.locked()
     *_, bits = job
     expected = code_bits(
         checkpoint.priors["masked"], torch.from_numpy(codes.astype(np.int64))[None]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from demo.jobs import Refusal, Settings
-from demo.studio import Studio
+from demo.studio import TURN, Studio
 from tests.tiny_checkpoint import photograph, tiny_checkpoint
 from vq.checkpoints import Checkpoint
 from vq.priors.pixelcnn import PixelCNN, PixelCNNConfig
@@ -117,7 +117,7 @@ def test_surprise_is_the_librarys_and_lets_others_in_between_its_steps(
     job = studio.surprise(codes, prior, "sea")
     next(job)
     job.close()
-    assert not studio._turn.locked()
+    assert not TURN.locked()
 
 
 def cells_shape(picture: np.ndarray) -> tuple[int, int]:

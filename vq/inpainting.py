@@ -18,6 +18,7 @@ from PIL import Image
 from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint
 from vq.pictures import to_tensor, to_uint8, working_size
+from vq.precision import release_memory
 from vq.regions import blank, composite, dilate, hole_from_mask, scale_mask
 from vq.resampling import resampling_steps
 
@@ -146,7 +147,9 @@ def inpaint(
         if callback and callback(state):
             break
     original = np.asarray(picture.convert("RGB"))
-    return [Image.fromarray(paste(original, mask, new)) for new in decode(autoencoder, filled)]
+    # One at a time: together they might not fit, and would be rounded otherwise than alone.
+    decoded = [decode(autoencoder, one[None])[0] for one in filled]
+    return [Image.fromarray(paste(original, mask, new)) for new in decoded]
 
 
 def open_region(
@@ -166,8 +169,34 @@ def region_steps(
 ) -> Iterator[dict[str, Any]]:
     """Resample a region once for every seed; yields NumPy `codes`, `remaining`, `step`, `steps`.
 
-    The keyword arguments are those of `vq.resampling.resampling_steps`.
+    Where a GPU's memory is too small for all at once, they are made one after another instead:
+    steps are counted from 1 again, and the results are the same. Raises torch.OutOfMemoryError
+    where it is too small for one. The keyword arguments are those of
+    `vq.resampling.resampling_steps`.
     """
+    try:
+        yield from _steps_together(checkpoint, region, prior, seeds, sampling)
+        return
+    except torch.OutOfMemoryError as error:
+        if len(seeds) == 1:
+            raise
+        release_memory(error)
+    n = len(seeds)
+    codes, remaining = np.repeat(region.codes[None], n, 0), np.repeat(region.hole[None], n, 0)
+    for i, seed in enumerate(seeds):
+        for state in _steps_together(checkpoint, region, prior, [seed], sampling):
+            codes[i], remaining[i] = state["codes"][0], state["remaining"][0]
+            yield {
+                "codes": codes.copy(),
+                "remaining": remaining.copy(),
+                "step": i * state["steps"] + state["step"],
+                "steps": n * state["steps"],
+            }
+
+
+def _steps_together(
+    checkpoint: Checkpoint, region: Region, prior: str, seeds: Sequence[int], sampling: Any
+) -> Iterator[dict[str, Any]]:
     device = next(checkpoint.autoencoder.parameters()).device
     n = len(seeds)
     codes = torch.from_numpy(region.codes).to(device).expand(n, -1, -1).contiguous()

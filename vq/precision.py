@@ -1,7 +1,8 @@
-"""Where networks run, and in which precision."""
+"""Where networks run, in which precision, and what is to be done where memory runs out."""
 
 from __future__ import annotations
 
+import traceback
 from contextlib import AbstractContextManager
 from functools import cache
 
@@ -21,3 +22,9 @@ def has_bf16(device: str) -> bool:
 def fast(device: torch.device, enabled: bool = True) -> AbstractContextManager[object]:
     """Autocast to bfloat16 where that is fast, and wanted."""
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled and has_bf16(device.type))
+
+
+def release_memory(error: torch.OutOfMemoryError) -> None:
+    """Free what was computed until a GPU's memory ran out: the error's traceback holds on to it."""
+    traceback.clear_frames(error.__traceback__)
+    torch.cuda.empty_cache()  # does nothing where there is no CUDA

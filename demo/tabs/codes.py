@@ -19,7 +19,7 @@ from demo.session import Session
 from demo.shelf import Shelf
 from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
-from demo.toasts import expected, guarded, unexpected
+from demo.toasts import expected, failed, guarded
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +85,8 @@ def build(
             with closing(studio.surprise(now.codes, prior, None)) as job:
                 for bits in job:
                     yield CodeExplorer.with_bits(now.id, prior, bits)
-        except Refusal as refusal:
-            raise expected(refusal, language_of(request)) from None
-        except Exception:
-            raise unexpected("bits", request) from None
+        except Exception as error:
+            raise failed(error, "bits", request) from None
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     for event, action in ((tab.select, show), (switched.then, show_again)):

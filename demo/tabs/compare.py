@@ -23,7 +23,7 @@ from demo.tabs.compare_view import MEASURES, chart, figures, views
 from demo.tabs.edit import STATUS_TEMPLATE
 from demo.text import CATALOGUES, language_of, say
 from demo.text import INTERFACE as _
-from demo.toasts import Updates, expected, unexpected
+from demo.toasts import Updates, expected, failed
 
 Item = TypeVar("Item")
 
@@ -145,8 +145,8 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
                     assert use is not None  # it is a code map
                     bits = contenders.prior_bits(shelf.get(name), use.codes)
                     now = now.having(prior_bits={name: bits})
-        except Exception:
-            raise unexpected("compare", request) from None
+        except Exception as error:
+            raise failed(error, "compare", request) from None
         seconds = f"{time.monotonic() - started:.1f}"
         yield show(say(language, "status_compared", **size, seconds=seconds))
 

@@ -17,7 +17,7 @@ from demo.session import Session, Snapshot
 from demo.shelf import Shelf
 from demo.text import INTERFACE as _
 from demo.text import language_of
-from demo.toasts import unexpected
+from demo.toasts import failed
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,9 @@ def build(shelf: Shelf, model: gr.Dropdown, session: gr.State, tabs: gr.Tabs, ta
             yield {empty: hidden, full: hidden, busy: gr.update(visible=True)}
             studio = shelf.get(original.model)
             result = lesson(studio, original.picture, original.codes)
-        except Exception:
+        except Exception as error:
             yield {taught: None, busy: hidden, full: hidden, empty: gr.update(visible=True)}
-            raise unexpected("learn", request) from None
+            raise failed(error, "learn", request) from None
         yield {
             taught: Taught(original, result),
             empty: hidden,
@@ -108,8 +108,8 @@ def build(shelf: Shelf, model: gr.Dropdown, session: gr.State, tabs: gr.Tabs, ta
                 codes = shown.original.codes
                 priced = [Rate(f"prior_{judge}", _price(studio, codes, judge), codes.size)]
                 answers[first] = lesson_view.coding(shown.lesson, priced, language_of(request))
-        except Exception:
-            raise unexpected("learn", request) from None
+        except Exception as error:
+            raise failed(error, "learn", request) from None
         return answers
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
