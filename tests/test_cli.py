@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -211,6 +212,16 @@ def test_every_recipe_can_be_read_and_changed() -> None:
         pair = {"masked.model.width": "16", "masked.model.heads": "1"}
         for settings in (pair, dict(reversed(pair.items()))):
             assert recipe.override(settings).masked.model.width == 16
+
+
+def test_the_priors_of_a_recipe_fit_its_maps() -> None:
+    """What its stages make of the size of its pictures; a config refuses what cannot be."""
+    for name in recipe_names():
+        recipe = get_recipe(name)
+        side, rest = divmod(recipe.size, recipe.autoencoder.model.stride)
+        assert rest == 0, name
+        for prior in (recipe.masked.model, recipe.pixelcnn.model):
+            assert dataclasses.replace(prior, map_size=(side, side)).map_size == (side, side)
 
 
 def test_a_recipe_trains_by_default_what_its_published_checkpoint_holds() -> None:

@@ -22,7 +22,10 @@ RECIPE = Recipe(
         crop=64,
     ),
     masked=MaskedStage(
-        model=MaskedPriorConfig(width=192, depth=4, heads=3, local_blocks=3),
+        # A token for 3x3 codes: 2 does not divide 21, and 441 tokens would take too long.
+        model=MaskedPriorConfig(
+            map_size=(21, 21), merge=3, width=192, depth=4, heads=3, local_blocks=3
+        ),
         training=TrainingConfig(
             minutes=10.0, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.998
         ),
