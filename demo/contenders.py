@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from demo.codecs import QUALITIES, Codec, encode_at, encode_to_bytes
+from demo.codecs import CODECS, QUALITIES, Codec, encode_at, encode_to_bytes
 from demo.jobs import StudioVerbs
 
 PRICING_SECONDS = 20.0  # that a prior may take to read a map
@@ -126,21 +126,24 @@ def curve(studio: StudioVerbs, picture: np.ndarray, codec: Codec) -> tuple[Curve
     return tuple(points)
 
 
-def prior_bits(studio: StudioVerbs, codes: np.ndarray) -> float | None:
-    """Bits of a whole map `(h, w)` under the studio's judge: -log2 p, which adds up.
+def prior_bits(
+    studio: StudioVerbs, codes: np.ndarray
+) -> Generator[tuple[float, float | None], None, None]:
+    """How much of a map `(h, w)` the studio's judge has read, from 0 to 1, and its -log2 p.
 
-    None where there is no such prior, or reading the map takes longer than `PRICING_SECONDS`.
+    That is None until all of it is read. Nothing comes where there is no such prior, and it ends
+    early where reading takes more than `PRICING_SECONDS`, or would at the pace of its first tenth.
     """
     judge = studio.describe().judge
     if judge is None:
-        return None
+        return
     started = time.monotonic()
     with closing(studio.surprise(codes, judge, None)) as job:
         for bits in job:
-            latest = bits
-            if time.monotonic() - started > PRICING_SECONDS:
-                return None
-    return float(latest.sum(dtype=np.float64))
+            share = 1 - float(np.isnan(bits).mean())
+            yield share, float(bits.sum(dtype=np.float64)) if share == 1 else None
+            if time.monotonic() - started > max(share, 0.1) * PRICING_SECONDS:
+                return
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ class Results:
     """
 
     original: np.ndarray
-    choice: Choice
+    choice: Choice = Choice((), ())
     by_codes: Mapping[str, Contender] = field(default_factory=dict)
     by_codec: Mapping[tuple[Codec, int], Contender] = field(default_factory=dict)
     curves: Mapping[Codec, tuple[CurvePoint, ...]] = field(default_factory=dict)
@@ -190,6 +193,16 @@ class Results:
         }
         found |= {codec: self.by_codec.get((codec, self.budget)) for codec in self.choice.codecs}
         return {name: contender for name, contender in found.items() if contender is not None}
+
+    @property
+    def complete(self) -> bool:
+        """Nothing of the choice is left to be worked out."""
+        names, codecs = self.choice.checkpoints, self.choice.codecs if self.budget else ()
+        return (
+            all(name in self.by_codes and name in self.prior_bits for name in names)
+            and all((codec, self.budget) in self.by_codec for codec in codecs)
+            and all(codec in self.curves for codec in CODECS)
+        )
 
     def having(self, **news: Mapping[Any, Any]) -> Results:
         """With more entries in these fields."""

@@ -6,6 +6,7 @@ job that nobody waits for any more goes on if it is no generator.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -57,7 +58,10 @@ class FairQueue(Queue):
         await super().clean_events(session_hash=session_hash, event_id=event_id)
         running = [event for job in self.active_jobs if job for event in job]
         gone = {e for e in running if e.session_hash == session_hash or e._id == event_id}
-        await cancel_tasks({f"{event.session_hash}_{event.fn._id}" for event in gone})
+        # The connection's own task may be at its end, too: none of theirs must end with it halfway.
+        await asyncio.shield(
+            cancel_tasks({f"{event.session_hash}_{event.fn._id}" for event in gone})
+        )
 
     def compute_analytics_summary(self, records: Any) -> Any:
         """Nothing: it is for the monitoring page, which is closed, and costs more every time."""

@@ -115,19 +115,30 @@ def build(shelf: Shelf, library: Library | None = None) -> Blocks:
             )
             ShortcutSheet(text=CATALOGUES, elem_id="shortcuts")
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(_("tab_edit"), id="edit"):
+            with gr.Tab(_("tab_edit"), id="edit") as edit_tab:
                 picture, switched = edit.build(demo, shelf, model, used, session, sent)
             with gr.Tab(_("tab_codes"), id="codes") as codes_tab:
                 codes.build(shelf, model, switched, session, tabs, codes_tab)
             with gr.Tab(_("tab_compare"), id="compare") as compare_tab:
-                compare.build(shelf, session, tabs, compare_tab)
-            with gr.Tab(_("tab_generate"), id="generate"):
+                wish = compare.build(shelf, session, tabs, compare_tab)
+            with gr.Tab(_("tab_generate"), id="generate") as generate_tab:
                 generate.build(shelf, model, sent, picture, tabs)
             with gr.Tab(_("tab_learn"), id="learn") as learn_tab:
                 learn.build(shelf, model, session, tabs, learn_tab)
+            others = [edit_tab, codes_tab, generate_tab, learn_tab]
             if library is not None:
                 with gr.Tab(_("tab_models"), id="models") as models_tab:
                     models.build(library, model, used, tabs, models_tab)
+                others.append(models_tab)
+        gr.on(
+            [other.select for other in others],
+            compare.leave,
+            wish,
+            None,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
         if library is not None:
             # Others may have pulled some since the page was built.
             demo.load(library.choices, None, model, queue=False, api_visibility="private")

@@ -63,6 +63,9 @@ class FakeStudio:
         self.settings: Settings | None = None  # of the last job
         self.hold_at_part: int | None = None  # give the bits of so many parts over and over
         self.fail_at_part: int | None = None
+        self.closed_at_part: int | None = (
+            None  # where the last that was ended before its end stopped
+        )
         self.asked: list[tuple[str, str | None]] = []  # whose bits, for which label
 
     def describe(self) -> Description:
@@ -172,14 +175,20 @@ class FakeStudio:
 
     def _parts(self, bits: np.ndarray) -> Generator[np.ndarray, None, None]:
         known = np.full(bits.shape, np.nan, np.float32)
-        for part, rows in enumerate(np.array_split(np.arange(len(bits)), PARTS), start=1):
-            if part == self.fail_at_part:
-                raise RuntimeError("secret detail of a broken model")
-            known[rows] = bits[rows]
-            yield known.copy()
-            while self.hold_at_part == part:
-                time.sleep(0.1)
+        self.closed_at_part = None
+        part = 0
+        try:
+            for part, rows in enumerate(np.array_split(np.arange(len(bits)), PARTS), start=1):
+                if part == self.fail_at_part:
+                    raise RuntimeError("secret detail of a broken model")
+                known[rows] = bits[rows]
                 yield known.copy()
+                while self.hold_at_part == part:
+                    time.sleep(0.1)
+                    yield known.copy()
+        except GeneratorExit:
+            self.closed_at_part = part
+            raise
 
     def bits(self, codes: np.ndarray, prior: str, label: str | None) -> np.ndarray:
         extra = 0.5 * self.priors.index(prior) + 0.25 * (label is not None)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo import contenders
 from demo.contenders import (
     Choice,
     CodeUse,
@@ -67,8 +68,20 @@ def test_a_file_has_no_more_bytes_than_the_codes(picture: np.ndarray) -> None:
 def test_a_prior_prices_the_whole_map(picture: np.ndarray) -> None:
     studio = FakeStudio()
     codes = studio.encode(picture)
-    assert prior_bits(studio, codes) == pytest.approx((codes % 13 + 0.5).sum())
-    assert prior_bits(FakeStudio(priors=()), codes) is None
+    shares, bits = zip(*prior_bits(studio, codes), strict=True)
+    assert list(shares) == [0.25, 0.5, 0.75, 1]
+    assert bits[:-1] == (None,) * 3
+    assert bits[-1] == pytest.approx((codes % 13 + 0.5).sum())
+    assert list(prior_bits(FakeStudio(priors=()), codes)) == []
+
+
+def test_a_prior_that_would_take_too_long_is_not_waited_for(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contenders, "PRICING_SECONDS", 0.0)
+    studio = FakeStudio()
+    assert list(prior_bits(studio, studio.encode(picture))) == [(0.25, None)]
+    assert studio.closed_at_part == 1
 
 
 def results_of(picture: np.ndarray) -> Results:
@@ -80,7 +93,7 @@ def results_of(picture: np.ndarray) -> Results:
         Choice(("fake", "gone"), ("jpeg",)),
         by_codes={"fake": one},
         curves={"jpeg": curve(studio, picture, "jpeg")},
-        prior_bits={"fake": prior_bits(studio, one.use.codes)},
+        prior_bits={"fake": list(prior_bits(studio, one.use.codes))[-1][1]},
         failed={"gone": "no such thing"},
     )
 

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass
 from html import escape
 from typing import Any, TypeVar
 
 import gradio as gr
 
-from demo import contenders
 from demo.choices import CheckboxGroup
 from demo.codecs import CODECS
 from demo.comparison import ComparisonViewer
 from demo.contenders import Choice, Results
+from demo.contest import contest
 from demo.jobs import Refusal
 from demo.session import Session
 from demo.shelf import MAX_LOADED, Shelf
 from demo.tabs.compare_view import MEASURES, chart, figures, views
 from demo.tabs.edit import STATUS_TEMPLATE
-from demo.text import CATALOGUES, language_of, say
+from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
-from demo.toasts import Updates, expected, failed
+from demo.toasts import Updates, failed, guarded
 
 Item = TypeVar("Item")
 
-log = logging.getLogger(__name__)
+
+@dataclass
+class Wish:
+    """What a visitor wants to see; no choice while they are elsewhere.
+
+    It changes while a comparison is at work, which ends between two steps where it is no longer
+    what is wished. Gradio's own cancelling would lose what is chosen anew: the browser drops an
+    event that waits for one that is cancelled.
+    """
+
+    choice: Choice | None = None
+    measure: str = MEASURES[0]
 
 
-def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
-    """Lay the tab out in the current context; `tab` is its own, `tabs` all of them."""
+def leave(wish: Wish) -> None:
+    """The visitor goes to another tab."""
+    wish.choice = None
+
+
+def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.State:
+    """Lay the tab out in the current context; `tab` is its own, `tabs` all of them.
+
+    Returns the visitor's `Wish`, to `leave` with. What is known by then stays, and the comparison
+    goes on with the rest when they come back.
+    """
+    wish = gr.State(Wish())  # every visitor gets a copy
     results = gr.State(None)  # so that coming back costs nothing
     files = gr.State(None)  # where the browser finds the pictures: by their ids, kept by `results`
     with gr.Column(elem_id="compare-empty") as empty:
@@ -71,36 +91,52 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
         plot = gr.HTML(elem_id="compare-chart")
         gr.Markdown(_("compare_chart_about"))
 
+    def ask(
+        wish: Wish,
+        session: Session | None,
+        known: Results | None,
+        names: Any,
+        chosen_codecs: Any,
+        request: gr.Request,
+    ) -> Any:
+        """The visitor has come, or chosen anew; from now on, what is on the shelf is offered.
+
+        A new picture's own checkpoint is among the chosen, even where that is new, too.
+        """
+        if session is None:
+            return gr.skip()
+        sent = names if isinstance(names, list) else [names]
+        first = session.history[0]
+        own = None if known is not None and known.original is first.picture else first.model
+        wish.choice = choice = _choice(shelf, sent, chosen_codecs, own)
+        offer: dict[str, Any] = {"choices": list(shelf.names)}
+        # Not without need: a press meanwhile would be undone.
+        if set(map(str, sent)) != set(choice.checkpoints):
+            offer["value"] = list(choice.checkpoints)
+        return gr.update(**offer)
+
     def compare(
+        wish: Wish,
         session: Session | None,
         known: Results | None,
         kept: dict[int, str] | None,
-        names: Any,
-        chosen_codecs: Any,
-        by: Any,
         request: gr.Request,
     ) -> Iterator[Updates]:
         """What was chosen, each way as soon as it is there."""
         if session is None:
             yield {results: None, empty: gr.update(visible=True), full: gr.update(visible="hidden")}
             return
-        language, started = language_of(request), time.monotonic()
-        try:
-            choice = _choice(shelf, names, chosen_codecs)
-            _among("measure", [by], MEASURES)
-        except Refusal as refusal:
-            raise expected(refusal, language) from None
-        picture = session.history[0].picture
-        if known is not None and known.original is picture:
-            now = replace(known, choice=choice, failed={})
-            if now.choice == known.choice and not known.failed and kept is not None:
-                yield {results: known}  # a generator that gives nothing empties its outputs
-                return
-        else:
-            now, kept = Results(picture, choice), {id(picture): viewer.file_of(picture)}
+        language, picture, choice = language_of(request), session.history[0].picture, wish.choice
+        if known is None or known.original is not picture:
+            known, kept = Results(picture), {id(picture): viewer.file_of(picture)}
+        if choice is None or (choice == known.choice and known.complete):
+            # They have left again, or all is on show. A generator that gives nothing empties its
+            # outputs.
+            yield {results: known, files: kept}
+            return
         kept = dict(kept or {})
 
-        def show(text: str) -> Updates:
+        def show(now: Results, text: str) -> Updates:
             for one in now.shown.values():
                 if id(one.picture) not in kept:
                     kept[id(one.picture)] = viewer.file_of(one.picture)
@@ -112,91 +148,59 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> None:
                 status: escape(text),
                 viewer: viewer.showing(views(now, kept, language)),
                 table: figures(now, language),
-                plot: chart(now, by, language),
+                plot: chart(now, wish.measure, language),
             }
 
-        size = {"width": picture.shape[1], "height": picture.shape[0]}
-        total = len(choice.checkpoints) + len(choice.codecs)
-
-        def progress() -> Updates:
-            done = len(now.shown) + len(now.failed)
-            return show(say(language, "status_comparing", **size, done=done, total=total))
-
+        shown = None
         try:
-            yield progress()
-            for name in choice.checkpoints:
-                if name not in now.by_codes:
-                    now = _with_codes(shelf, now, name, language)
-                    yield progress()
-            for codec in choice.codecs:
-                key = codec, now.budget
-                if now.budget and key not in now.by_codec:
-                    one = contenders.by_codec(shelf.default, picture, *key)
-                    now = now.having(by_codec={key: one})
-                    yield progress()
-            if missing := [codec for codec in CODECS if codec not in now.curves]:
-                yield {status: escape(say(language, "status_curves"))}
-                new = {codec: contenders.curve(shelf.default, picture, codec) for codec in missing}
-                now = now.having(curves=new)
-            for name in choice.checkpoints:
-                if name in now.by_codes and name not in now.prior_bits:
-                    yield {status: escape(say(language, "status_pricing", name=name))}
-                    use = now.by_codes[name].use
-                    assert use is not None  # it is a code map
-                    bits = contenders.prior_bits(shelf.get(name), use.codes)
-                    now = now.having(prior_bits={name: bits})
+            with closing(contest(shelf, known, choice, language)) as job:
+                for now, text in job:
+                    yield {status: escape(text)} if now is shown else show(now, text)
+                    shown = now
+                    if wish.choice is not choice:
+                        return
         except Exception as error:
             raise failed(error, "compare", request) from None
-        seconds = f"{time.monotonic() - started:.1f}"
-        yield show(say(language, "status_compared", **size, seconds=seconds))
 
-    def redraw(known: Results | None, by: Any, request: gr.Request) -> Updates:
+    def redraw(wish: Wish, known: Results | None, by: Any, request: gr.Request) -> Any:
         """The chart by another measure of quality."""
-        try:
-            _among("measure", [by], MEASURES)
-        except Refusal as refusal:
-            raise expected(refusal, language_of(request)) from None
-        return {plot: gr.skip() if known is None else chart(known, by, language_of(request))}
-
-    def offer(names: Any) -> Any:
-        """The checkpoints that there are by now; those that are gone are no longer chosen."""
-        here = list(shelf.names)
-        kept = [name for name in names if name in here] if isinstance(names, list) else []
-        return gr.update(choices=here, value=kept or here[:1])
+        (wish.measure,) = _among("measure", [by], MEASURES)
+        return gr.skip() if known is None else chart(known, by, language_of(request))
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    asked: dict[str, Any] = {
-        "fn": compare,
-        "inputs": [session, results, files, checkpoints, codecs, measure],
-        "outputs": [results, files, empty, full, status, viewer, table, plot],
-        "trigger_mode": "always_last",
-        "concurrency_id": "compare",
-        "concurrency_limit": 2,
+    at_once: dict[str, Any] = {"queue": False, **quiet}
+    gr.on(
+        [tab.select, checkpoints.input, codecs.input],
+        guarded(ask),
+        [wish, session, results, checkpoints, codecs],
+        checkpoints,
+        trigger_mode="always_last",
+        **at_once,
+    ).success(
+        compare,
+        [wish, session, results, files],
+        [results, files, empty, full, status, viewer, table, plot],
+        trigger_mode="always_last",  # the one at work ends now, and has put down what it knows
+        concurrency_id="compare",
+        concurrency_limit=2,
         **quiet,
-    }
-    tab.select(offer, checkpoints, checkpoints, queue=False, **quiet).then(**asked)
-    gr.on([checkpoints.input, codecs.input], **asked)
-    measure.input(redraw, [results, measure], plot, queue=False, **quiet)
-    go_edit.click(lambda: gr.Tabs(selected="edit"), None, tabs, queue=False, **quiet)
+    )
+    measure.input(guarded(redraw), [wish, results, measure], plot, **at_once)
+    go_edit.click(lambda: gr.Tabs(selected="edit"), None, tabs, **at_once)
+    return wish
 
 
-def _with_codes(shelf: Shelf, now: Results, name: str, language: str) -> Results:
-    """With a checkpoint's contender, or what went wrong: the others go on."""
-    try:
-        return now.having(by_codes={name: contenders.by_codes(shelf.get(name), now.original)})
-    except Refusal as refusal:
-        return now.having(failed={name: say(language, refusal.key, **refusal.values)})
-    except Exception:
-        log.exception("comparing %s failed", name)
-        return now.having(failed={name: say(language, "compare_failed")})
+def _choice(shelf: Shelf, names: list[Any], codecs: Any, own: str | None) -> Choice:
+    """What a visitor chose, and the checkpoint `own`; what is no longer on the shelf is left out.
 
-
-def _choice(shelf: Shelf, names: Any, codecs: Any) -> Choice:
-    """What a visitor chose. Raises `Refusal` for what cannot be."""
-    checkpoints = _among("checkpoints", names, shelf.names)
+    Raises `Refusal` for what cannot be.
+    """
+    checkpoints = [name for name in shelf.names if name in names or name == own]
+    if own is not None and own not in names and len(checkpoints) > MAX_LOADED:
+        checkpoints.remove(next(name for name in reversed(checkpoints) if name != own))
     if len(checkpoints) > MAX_LOADED:
         raise Refusal("error_too_many", name="checkpoints", most=MAX_LOADED, got=len(checkpoints))
-    return Choice(checkpoints, _among("codecs", codecs, CODECS))
+    return Choice(tuple(checkpoints), _among("codecs", codecs, CODECS))
 
 
 def _among(name: str, values: Any, known: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from demo import lesson_view
-from demo.jobs import StudioVerbs
+from demo.contenders import prior_bits
 from demo.lessons import Lesson, Rate, drawn_by_prior, lesson
 from demo.session import Session, Snapshot
 from demo.shelf import Shelf
@@ -106,7 +104,11 @@ def build(shelf: Shelf, model: gr.Dropdown, session: gr.State, tabs: gr.Tabs, ta
             # Only bits of a prior that goes row by row add up to what a map costs.
             if (judge := studio.describe().judge) is not None:
                 codes = shown.original.codes
-                priced = [Rate(f"prior_{judge}", _price(studio, codes, judge), codes.size)]
+                priced = [
+                    Rate(f"prior_{judge}", bits, codes.size)
+                    for _share, bits in prior_bits(studio, codes)
+                    if bits is not None  # all of the map is read
+                ]
                 answers[first] = lesson_view.coding(shown.lesson, priced, language_of(request))
         except Exception as error:
             raise failed(error, "learn", request) from None
@@ -125,11 +127,3 @@ def build(shelf: Shelf, model: gr.Dropdown, session: gr.State, tabs: gr.Tabs, ta
     go_edit.click(
         lambda: gr.Tabs(selected="edit"), None, tabs, queue=False, api_visibility="private"
     )
-
-
-def _price(studio: StudioVerbs, codes: np.ndarray, prior: str) -> float:
-    """Bits of a whole map `(h, w)` under a prior that goes row by row."""
-    with closing(studio.surprise(codes, prior, None)) as job:
-        for bits in job:
-            latest = bits
-    return float(latest.sum(dtype=np.float64))
