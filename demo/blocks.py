@@ -53,7 +53,7 @@ class Blocks(gr.Blocks):
     def queue(self, *args: Any, **options: Any) -> Any:
         """`gr.Blocks.queue`, with a `FairQueue`: Gradio makes one of its own class."""
         super().queue(*args, **options)
-        self._queue.__class__ = FairQueue
+        FairQueue.take_over(self._queue)
         return self
 
     def launch(self, *args: Any, **options: Any) -> Any:

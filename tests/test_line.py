@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from gradio_client import Client
+from gradio_client.client import Job
 
 from demo.line import MOST_OF_ONE
 from tests.fake_studio import FakeStudio
@@ -54,6 +56,33 @@ def test_everyones_first_job_comes_before_anyones_second(
         studio.hold_at_step = None
         until(lambda: len(order) == 7)
         assert order == [0, 10, 20, 1, 11, 2, 3]
+
+
+def test_the_place_that_is_told_is_the_place_in_that_order(
+    studio: FakeStudio, tmp_path: Path
+) -> None:
+    studio.hold_at_step = 1
+    with running_app(studio, tmp_path) as url:
+        many, few = (Client(url, verbose=False, analytics_enabled=False) for _ in range(2))
+
+        def ask(client: Client) -> Job:
+            return client.submit(n=1, steps=2, api_name="/generate")
+
+        def places(*jobs: Job) -> list[int | None]:
+            return [job.status().rank for job in jobs]
+
+        running = ask(many)
+        until(lambda: studio.settings is not None)
+        second, third = ask(many), ask(many)
+        until(lambda: places(second, third) == [0, 1])
+        first = ask(few)
+        until(lambda: places(first, second, third) == [0, 1, 2])
+        last = ask(few)
+        until(lambda: places(first, second, last, third) == [0, 1, 2, 3])
+        studio.hold_at_step = None
+        for job in (running, first, second, last, third):
+            assert len(job.result(60)[0]) == 1
+        many.close(), few.close()
 
 
 def test_one_visitor_cannot_fill_the_queue(studio: FakeStudio, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from demo.contest import contest
 from demo.jobs import Refusal
 from demo.session import Session
 from demo.shelf import MAX_LOADED, Shelf
+from demo.status_line import StatusLine
 from demo.tabs.compare_view import MEASURES, chart, figures, views
-from demo.tabs.edit import STATUS_TEMPLATE
 from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
 from demo.toasts import Updates, failed, guarded
@@ -77,7 +77,7 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
                 elem_id="compare-codecs",
                 min_width=220,
             )
-        status = gr.HTML(html_template=STATUS_TEMPLATE, elem_id="compare-status")
+        status = StatusLine(elem_id="compare-status")
         viewer = ComparisonViewer(text=CATALOGUES, elem_id="comparison")
         gr.Markdown(_("compare_figures"), elem_classes="compare-heading")
         table = gr.HTML(elem_id="compare-table")

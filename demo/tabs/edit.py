@@ -15,6 +15,7 @@ from demo.filling import Filling
 from demo.history import HistoryStrip
 from demo.picture_input import PictureInput
 from demo.shelf import Shelf
+from demo.status_line import StatusLine
 from demo.surprise import HEAT_COLOURS, Surprise
 from demo.tabs import edit_files, edit_memory, edit_settings, transplant
 from demo.text import CATALOGUES, language_of
@@ -23,9 +24,6 @@ from demo.toasts import Updates, guarded
 
 # Photographs that come with Gradio, so that there is something to try without a network.
 EXAMPLES = ("lion.jpg", "tower.jpg", "cheetah1.jpg", "cheetah.jpg")
-
-# A message of the server, escaped there; announced by screen readers when it changes.
-STATUS_TEMPLATE = '<p role="status" aria-live="polite">${value}</p>'
 
 # Where the comparison is far away, as on a phone.
 SHOW_COMPARISON = """() => setTimeout(() => {
@@ -110,7 +108,7 @@ def build(
                     )
                     discard = gr.Button(_("discard"), scale=2, min_width=80, elem_id="discard")
                     alike = gr.Button(_("more_like"), scale=3, min_width=130, elem_id="more-like")
-            status = gr.HTML(_("status_start"), html_template=STATUS_TEMPLATE, elem_id="status")
+            status = StatusLine(_("status_start"), elem_id="status")
             with gr.Column(visible=False, elem_id="result") as result:
                 gallery = gr.Gallery(
                     label=_("variations_gallery"),

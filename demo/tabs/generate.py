@@ -11,7 +11,7 @@ from demo.jobs import MAX_SEED
 from demo.picture_input import PictureInput
 from demo.sampler import Generated, GenerateParts, Sampler, Updates
 from demo.shelf import Shelf
-from demo.tabs.edit import STATUS_TEMPLATE
+from demo.status_line import STATUS_TEMPLATE, StatusLine
 from demo.tabs.edit_files import DOWNLOAD
 from demo.text import INTERFACE as _
 from demo.text import language_of, name_of, say
@@ -68,9 +68,7 @@ def build(
                         min_width=90,
                         elem_id="generate-stop",
                     )
-                status = gr.HTML(
-                    _("status_generate"), html_template=STATUS_TEMPLATE, elem_id="generate-status"
-                )
+                status = StatusLine(_("status_generate"), elem_id="generate-status")
 
     parts = GenerateParts(
         gr.State(None, time_to_live=sent.time_to_live), gr.State(None), empty, full, gallery,

@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.models import Library
 from demo.models_view import ModelsView
-from demo.tabs.edit import STATUS_TEMPLATE
+from demo.status_line import StatusLine
 from demo.text import INTERFACE as _
 from demo.toasts import guarded
 
@@ -50,9 +50,7 @@ def build(library: Library, model: gr.Dropdown, used: gr.State, tabs: gr.Tabs, t
             found = gr.Radio([], label=_("models_found"), elem_id="models-found")
             results = gr.State([])
         with gr.Column(scale=3, min_width=320):
-            status = gr.HTML(
-                _("status_models"), html_template=STATUS_TEMPLATE, elem_id="models-status"
-            )
+            status = StatusLine(_("status_models"), elem_id="models-status")
             bar = gr.HTML(elem_id="models-bar")
             with gr.Row(elem_classes="actions"):
                 off: dict[str, Any] = {"visible": False, "min_width": 120}
