@@ -113,7 +113,11 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
         # Not without need: a press meanwhile would be undone.
         if set(map(str, sent)) != set(choice.checkpoints):
             offer["value"] = list(choice.checkpoints)
-        return gr.update(**offer)
+        return {
+            checkpoints: gr.update(**offer),
+            empty: gr.update(visible=False),
+            full: gr.update(visible=True),
+        }
 
     def compare(
         wish: Wish,
@@ -173,7 +177,7 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
         [tab.select, checkpoints.input, codecs.input],
         guarded(ask),
         [wish, session, results, checkpoints, codecs],
-        checkpoints,
+        [checkpoints, empty, full],
         trigger_mode="always_last",
         **at_once,
     ).success(
