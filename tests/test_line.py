@@ -73,7 +73,9 @@ def test_the_place_that_is_told_is_the_place_in_that_order(
 
         running = ask(many)
         until(lambda: studio.settings is not None)
-        second, third = ask(many), ask(many)
+        second = ask(many)
+        until(lambda: places(second) == [0])
+        third = ask(many)
         until(lambda: places(second, third) == [0, 1])
         first = ask(few)
         until(lambda: places(first, second, third) == [0, 1, 2])
