@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -133,6 +133,20 @@ def quality_at(stop: Any) -> Quality:
 
 
 @dataclass(frozen=True)
+class SecondStage:
+    """A VQ-VAE over the code maps of a checkpoint: a few codes, its latents, for a whole map."""
+
+    latents: int
+    num_codes: int  # K of each latent
+    map_size: tuple[int, int]  # of the maps it knows: rows, columns
+
+    @property
+    def bits(self) -> float:
+        """What a map costs by the latents' number."""
+        return self.latents * math.log2(self.num_codes)
+
+
+@dataclass(frozen=True)
 class Description:
     """What is loaded."""
 
@@ -146,6 +160,12 @@ class Description:
     raster: tuple[str, ...] = ()  # those of the priors that go row by row: `steps` is not theirs
     checkpoint: str = ""  # what codes belong to (`vq.weights.fingerprint`)
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of its card, by split
+    second: SecondStage | None = None
+
+    @property
+    def mazes(self) -> bool:
+        """Whether its card measures it on frames of mazes: `StudioVerbs.frames` are examples."""
+        return any(split.startswith("mazes/") for split in self.figures)
 
     @property
     def judge(self) -> str | None:
@@ -279,6 +299,30 @@ class StudioVerbs(Protocol):
         ...
 
     def code_book(self) -> CodeBook: ...
+
+    def frames(self, first: int) -> np.ndarray:
+        """A frame of each of four mazes that nothing was trained on: `(4, H, W, 3)`.
+
+        They are the mazes number `first`, from 0, and the next ones. Raises `Refusal` where mazes
+        cannot be drawn.
+        """
+        ...
+
+    def encode_latents(self, codes: np.ndarray) -> tuple[int, ...]:
+        """A map `(h, w)` in the codes of the second stage. Raises `Refusal` where that cannot be.
+
+        There may be no second stage, or it knows maps of another size.
+        """
+        ...
+
+    def decode_latents(
+        self, latents: Sequence[int], settings: Settings
+    ) -> Generator[CodeStep, None, None]:
+        """A map for each of the settings' seeds, drawn given the same latents: a row a step.
+
+        A map depends on its seed and the latents alone. Ends when closed. Raises `Refusal` at once.
+        """
+        ...
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

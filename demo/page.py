@@ -14,7 +14,7 @@ from demo.models import Library
 from demo.shelf import Shelf
 from demo.shortcuts import SCRIPT as SHORTCUTS
 from demo.shortcuts import ShortcutSheet
-from demo.tabs import codes, compare, edit, generate, learn, models
+from demo.tabs import codes, compare, edit, generate, latents, learn, models
 from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
 
@@ -123,6 +123,7 @@ def build(shelf: Shelf, library: Library | None = None) -> Blocks:
                 wish = compare.build(shelf, session, tabs, compare_tab)
             with gr.Tab(_("tab_generate"), id="generate") as generate_tab:
                 generate.build(shelf, model, sent, picture, tabs)
+                latents.build(shelf, model, session, sent, picture, tabs)
             with gr.Tab(_("tab_learn"), id="learn") as learn_tab:
                 learn.build(shelf, model, session, tabs, learn_tab)
             others = [edit_tab, codes_tab, generate_tab, learn_tab]

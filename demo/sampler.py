@@ -133,10 +133,8 @@ class Sampler:
                     updates = self._status(self._progress(step, raster, language))
                     if generated is None:
                         updates |= self._unchosen()
-                    # To decode at every step would take longer than the steps.
-                    looks = math.ceil(step.steps / LOOKS)
-                    if generated is None or step.step % looks == 0 or step.step == step.steps:
-                        generated = _seen(studio, step, settings.prior, seeds, generated)
+                    if generated is None or is_look(step):
+                        generated = seen(studio, step, settings.prior, seeds, generated)
                         updates |= self._show(generated)
                     yield updates
         except Exception as error:
@@ -251,7 +249,12 @@ class Sampler:
         }
 
 
-def _seen(
+def is_look(step: CodeStep) -> bool:
+    """Whether to decode and show: at every step that would take longer than the steps."""
+    return step.step % math.ceil(step.steps / LOOKS) == 0 or step.step == step.steps
+
+
+def seen(
     studio: StudioVerbs,
     step: CodeStep,
     prior: str,

@@ -31,13 +31,16 @@ from demo.jobs import (
     Description,
     Refusal,
     Rounding,
+    SecondStage,
     Settings,
     Step,
 )
 from demo.shelf import Load
 from demo.turn import Turn
-from vq import checkpoints, inpainting, pictures, regions
+from vq import checkpoints, inpainting, mazes, pictures, regions
+from vq import latents as second_stage
 from vq.code_book import code_patches, code_vectors
+from vq.data import DataError
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.front_matter import front_matter
 from vq.precision import fast, release_memory
@@ -83,6 +86,8 @@ class Studio:
         self._priors = {
             name: prior.to(self._device).eval() for name, prior in checkpoint.priors.items()
         }
+        if checkpoint.map_vae is not None:
+            checkpoint.map_vae.to(self._device).eval()
         self._raster = tuple(n for n, p in self._priors.items() if isinstance(p, RasterPrior))
         self._checkpoint = checkpoint
         self._turn = turn
@@ -115,6 +120,7 @@ class Studio:
             raster=self._raster,
             checkpoint=fingerprint(self._autoencoder),
             figures=_figures(self._checkpoint.card),
+            second=_second(self._checkpoint),
         )
 
     def prepare(self, upload: Image.Image) -> np.ndarray:
@@ -343,6 +349,41 @@ class Studio:
         decoded = [self.decode(one) for one in filled]
         return [Image.fromarray(inpainting.paste(original, mask, new)) for new in decoded]
 
+    def frames(self, first: int) -> np.ndarray:
+        """A frame of each of four mazes that nothing was trained on: `(4, 84, 84, 3)`."""
+        start = mazes.SPLITS["test"].start + first
+        try:
+            return np.concatenate([mazes.frames(start + i, 1) for i in range(4)])
+        except DataError:
+            raise Refusal("error_no_labmaze") from None
+
+    def encode_latents(self, codes: np.ndarray) -> tuple[int, ...]:
+        """A map `(h, w)` in the codes of the second stage; `Refusal` where that cannot be."""
+        with self._refusing_latents(), self._working():
+            return second_stage.encode(self._checkpoint, codes)
+
+    def decode_latents(
+        self, latents: Sequence[int], settings: Settings
+    ) -> Generator[CodeStep, None, None]:
+        """A map for each seed given the same latents; raises `Refusal` before anything is drawn."""
+        sampling = {name: getattr(settings, name) for name in ("temperature", "top_k", "top_p")}
+        with self._refusing_latents(), self._working():
+            job = second_stage.decoding_steps(self._checkpoint, latents, settings.seeds, **sampling)
+        return self._drawn(job, len(settings.seeds))
+
+    def _drawn(self, job: Iterator[dict[str, Any]], n: int) -> Generator[CodeStep, None, None]:
+        while (state := self._next(job)) is not None:
+            yield CodeStep(at_work=range(n), **state)
+
+    @contextmanager
+    def _refusing_latents(self) -> Iterator[None]:
+        if self._checkpoint.map_vae is None:
+            raise Refusal("error_no_latents", model=self._name)
+        try:
+            yield
+        except ValueError as error:
+            raise Refusal("error_refused", reason=error) from None
+
     def code_book(self) -> CodeBook:
         """Every code's vector and patch; computed once."""
         with self._book_making:
@@ -367,6 +408,13 @@ class Studio:
     def _reach(self) -> int | None:
         """How many codes around a code the decoder looks at; None: at all of the map."""
         return self._autoencoder.reach
+
+
+def _second(checkpoint: checkpoints.Checkpoint) -> SecondStage | None:
+    if checkpoint.map_vae is None:
+        return None
+    c = checkpoint.map_vae.config
+    return SecondStage(c.latents, c.latent_codes, c.map_size)
 
 
 def _figures(card: str) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any, TypeVar
 
@@ -51,5 +51,23 @@ def guarded(action: Callable[..., Answer]) -> Callable[..., Answer]:
             raise
         except Exception as error:
             raise failed(error, action.__name__, request) from None
+
+    return run
+
+
+def guarded_steps(action: Callable[..., Iterator[Answer]]) -> Callable[..., Iterator[Answer]]:
+    """`guarded` for an action that gives its updates step by step."""
+
+    @functools.wraps(action)
+    def run(*inputs: Any) -> Iterator[Answer]:
+        request = next((one for one in inputs if isinstance(one, gr.Request)), None)
+        try:
+            yield from action(*inputs)
+        except gr.Error:
+            raise
+        except Refusal as refusal:
+            raise expected(refusal, language_of(request)) from None
+        except Exception:
+            raise unexpected(action.__name__, request) from None
 
     return run

@@ -24,6 +24,7 @@ from demo.jobs import (
     Description,
     Refusal,
     Rounding,
+    SecondStage,
     Settings,
     Step,
 )
@@ -35,6 +36,7 @@ PRIORS = ("masked", "pixelcnn")  # the second goes row by row
 PARTS = 4  # in which the bits of a map come
 MAP_SIZE = 16, 16  # of generated pictures
 TOGETHER = 4  # generated at a time
+FRAME_SIZE = 21, 21  # codes of a frame of a maze
 CHECKPOINT = "0123456789ab"
 LABELS = ("castle", "forest")
 FIGURES = {"photos/test": {"unigram_bits": 8.0, "bits_per_code": {"masked": 6.5, "pixelcnn": 6.0}}}
@@ -54,9 +56,15 @@ class FakeStudio:
         name: str = "fake",
         checkpoint: str = CHECKPOINT,
         stride: int = STRIDE,
+        mazes: bool = False,
+        second: SecondStage | None = None,
     ) -> None:
         self.priors = priors
         self.name, self.checkpoint, self.stride = name, checkpoint, stride
+        self.figures = {"mazes/test": FIGURES["photos/test"]} if mazes else FIGURES
+        self.second = second
+        self.has_labmaze = True
+        self.latents: tuple[int, ...] = ()  # of the last job
         self.hold_at_step: int | None = None  # give that step over and over
         self.fail_at_step: int | None = None  # raise there, as a broken model would
         self.closed_at_step: int | None = None  # where the last cancelled job stopped
@@ -78,7 +86,8 @@ class FakeStudio:
             device="cpu",
             palette=self.palette(),
             checkpoint=self.checkpoint,
-            figures=FIGURES,
+            figures=self.figures,
+            second=self.second,
             raster=tuple(name for name in self.priors if name == "pixelcnn"),
         )
 
@@ -271,6 +280,45 @@ class FakeStudio:
         colours = self.palette()
         patches = colours[:, None, None].repeat(self.stride, 1).repeat(self.stride, 2)
         return CodeBook(colours / np.float32(255), patches)
+
+    def frames(self, first: int) -> np.ndarray:
+        """Frames of one colour, which no two mazes share."""
+        if not self.has_labmaze:
+            raise Refusal("error_no_labmaze")
+        height, width = (side * self.stride for side in FRAME_SIZE)
+        numbers = (np.arange(first, first + 4) * 37 + 11) % LEVELS**3
+        return np.stack([self.decode(np.full(FRAME_SIZE, n)) for n in numbers])[:, :height, :width]
+
+    def encode_latents(self, codes: np.ndarray) -> tuple[int, ...]:
+        """The codes in the first places of the map."""
+        second = self._second()
+        if codes.shape != second.map_size:
+            raise Refusal("error_refused", reason=f"the map must be {second.map_size}")
+        return tuple(int(n) % second.num_codes for n in codes.flat[: second.latents])
+
+    def decode_latents(
+        self, latents: Sequence[int], settings: Settings
+    ) -> Generator[CodeStep, None, None]:
+        """Rows that are all of a latent, in turn, but for the last column: chance."""
+        second = self._second()
+        if len(latents) != second.latents or not all(0 <= n < second.num_codes for n in latents):
+            raise Refusal("error_refused", reason=f"latents must be {second.latents} codes")
+        self.settings, self.latents = settings, tuple(latents)
+        return self._decode_latents(latents, settings, second)
+
+    def _second(self) -> SecondStage:
+        if self.second is None:
+            raise Refusal("error_no_latents", model=self.name)
+        return self.second
+
+    def _decode_latents(
+        self, latents: Sequence[int], settings: Settings, second: SecondStage
+    ) -> Generator[CodeStep, None, None]:
+        cells, steps = np.ones(second.map_size, bool), second.map_size[0]
+        for step in self._fill(np.zeros(cells.shape, int), cells, settings.seeds, steps):
+            for row in range(step.step):
+                step.codes[:, row, :-1] = latents[row % len(latents)]
+            yield step
 
     def inpaint(
         self, picture: Image.Image, mask: np.ndarray, settings: Settings

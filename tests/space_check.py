@@ -168,6 +168,8 @@ def _requirements(folder: Path) -> list[str]:
         except InvalidRequirement:
             found.append(f"requirements.txt: {line!r} is not the name of a package with a version")
             continue
+        if one.marker is not None and not one.marker.evaluate():
+            continue  # not for this Python
         asked[one.name] = one
         if one.url:
             found.append(f"requirements.txt: {one.name} comes from an address")

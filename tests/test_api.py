@@ -318,6 +318,7 @@ def test_every_endpoint_is_documented(client: Client) -> None:
     assert set(endpoints["named_endpoints"]) == {
         *("/models", "/encode", "/decode", "/reconstruct"),
         *("/resample", "/generate", "/score", "/inpaint"),
+        *("/encode_latents", "/decode_latents"),
     }
     for endpoint in endpoints["named_endpoints"].values():
         for parameter in endpoint["parameters"]:

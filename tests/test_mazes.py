@@ -26,6 +26,7 @@ from vq.mazes import (
     _assets,
     cast,
     fits,
+    frames,
     maze,
     maze_frames,
     random_camera,
@@ -191,3 +192,11 @@ def test_without_labmaze_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "labmaze", None)
     with pytest.raises(DataError, match="mazes"):
         maze(0)
+
+
+def test_the_frames_of_a_maze_are_those_of_its_split() -> None:
+    split = maze_frames("test", size=16, limit=12).pixels
+    start = SPLITS["test"].start
+    assert np.array_equal(frames(start, 8, size=16), split[:8])
+    assert np.array_equal(frames(start + 1, 4, size=16), split[8:])
+    assert np.array_equal(frames(start + 1, 1, size=16), split[8:9])  # fewer of them are the same

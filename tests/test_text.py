@@ -39,7 +39,7 @@ CLASSES = (
 # Keys that the code puts together from a name it has at hand.
 COMPOSED = {
     "transplant_": {f"transplant_{name}" for name in transplant.OTHER_WORDS},
-    "prior_": {"prior_masked", "prior_pixelcnn"},
+    "prior_": {"prior_masked", "prior_pixelcnn", "prior_map_vae"},
     "quality_": {f"quality_{quality.name}" for quality in QUALITIES},
     "step_": {f"step_{kind}" for kind in get_args(Kind)},
     "class_": {f"class_{name.replace(' ', '_')}" for name in CLASSES},

@@ -277,6 +277,12 @@ def random_camera(maze: Maze, rng: np.random.Generator) -> Camera:
             return Camera(float(x), float(y), float(yaw))
 
 
+def frames(seed: int, number: int, *, size: int = 84) -> np.ndarray:
+    """The first frames (number, size, size, 3) uint8 of a maze, each from a random camera."""
+    world, rng = maze(seed), np.random.default_rng((seed, 0xCA3E))
+    return np.stack([render(world, random_camera(world, rng), size) for _ in range(number)])
+
+
 def maze_frames(split: str, *, size: int = 84, limit: int | None = None) -> Pictures:
     """Frames of a split's mazes, FRAMES of each from random cameras; they have no classes.
 
@@ -289,7 +295,6 @@ def maze_frames(split: str, *, size: int = 84, limit: int | None = None) -> Pict
         number = min(number, limit)
     pixels = np.empty((number, size, size, 3), np.uint8)
     for start, seed in zip(range(0, number, FRAMES), SPLITS[split], strict=False):
-        world, rng = maze(seed), np.random.default_rng((seed, 0xCA3E))
-        for i in range(start, min(start + FRAMES, number)):
-            pixels[i] = render(world, random_camera(world, rng), size)
+        stop = min(start + FRAMES, number)
+        pixels[start:stop] = frames(seed, stop - start, size=size)
     return Pictures(pixels, np.full(number, -1, np.int64), ())

@@ -8,13 +8,14 @@
     /score         code map → bits of every code
     /generate      → pictures that a prior makes alone, and their code maps
     /inpaint       picture and mask → picture
+    /encode_latents, /decode_latents    code map → a few codes of a second stage, and back
 
 Their documentation is that of the functions, which Gradio shows as it stands.
 """
 
 from __future__ import annotations
 
-from demo.api import inpaint, pictures, sampling
+from demo.api import inpaint, latents, pictures, sampling
 from demo.shelf import Shelf
 
 
@@ -23,3 +24,4 @@ def build(shelf: Shelf) -> None:
     pictures.build(shelf)
     sampling.build(shelf)
     inpaint.build(shelf)
+    latents.build(shelf)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from demo.api.arguments import answering, chosen, code_map, png, read_code_map, read_upload
 from demo.codemap.packing import MAX_SIDE
-from demo.jobs import MAX_PICTURES, MAX_VARIATIONS, Description
+from demo.jobs import MAX_PICTURES, MAX_VARIATIONS, Description, SecondStage
 from demo.shelf import Shelf
 
 
@@ -103,4 +103,12 @@ def _described(about: Description) -> dict[str, Any]:
             {"name": name, "order": "raster" if name in about.raster else "any"}
             for name in about.priors
         ],
+        "latents": _latents(about.second),
     }
+
+
+def _latents(second: SecondStage | None) -> dict[str, int] | None:
+    if second is None:
+        return None
+    rows, cols = second.map_size
+    return {"count": second.latents, "num_codes": second.num_codes, "rows": rows, "cols": cols}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from gradio.media import get_image
 
 from demo.codemap import CodeMap
 from demo.edit_view import EditParts
@@ -17,13 +16,10 @@ from demo.picture_input import PictureInput
 from demo.shelf import Shelf
 from demo.status_line import StatusLine
 from demo.surprise import HEAT_COLOURS, Surprise
-from demo.tabs import edit_files, edit_memory, edit_settings, transplant
+from demo.tabs import edit_files, edit_memory, edit_settings, examples, transplant
 from demo.text import CATALOGUES, language_of
 from demo.text import INTERFACE as _
 from demo.toasts import Updates, guarded
-
-# Photographs that come with Gradio, so that there is something to try without a network.
-EXAMPLES = ("lion.jpg", "tower.jpg", "cheetah1.jpg", "cheetah.jpg")
 
 # Where the comparison is far away, as on a phone.
 SHOW_COMPARISON = """() => setTimeout(() => {
@@ -64,13 +60,7 @@ def build(
                     min_width=200,
                 )
                 with gr.Column(scale=2, min_width=140):
-                    gr.Examples(
-                        [get_image(name) for name in EXAMPLES],
-                        picture,
-                        label=_("examples_label"),
-                        api_visibility="private",
-                        elem_id="examples",
-                    )
+                    examples.build(shelf, model, picture)
             canvas = CodeMap(
                 text=CATALOGUES,
                 palette=about.palette,
