@@ -8,7 +8,8 @@
     /score         code map → bits of every code
     /generate      → pictures that a prior makes alone, and their code maps
     /inpaint       picture and mask → picture
-    /encode_latents, /decode_latents    code map → a few codes of a second stage, and back
+    /encode_latents   code map → a few codes of a second stage
+    /decode_latents   such codes → pictures and code maps
 
 Their documentation is that of the functions, which Gradio shows as it stands.
 """
