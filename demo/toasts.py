@@ -65,9 +65,7 @@ def guarded_steps(action: Callable[..., Iterator[Answer]]) -> Callable[..., Iter
             yield from action(*inputs)
         except gr.Error:
             raise
-        except Refusal as refusal:
-            raise expected(refusal, language_of(request)) from None
-        except Exception:
-            raise unexpected(action.__name__, request) from None
+        except Exception as error:
+            raise failed(error, action.__name__, request) from None
 
     return run
