@@ -123,14 +123,11 @@ class Ended:
 
 def run(work: Work, name: str, verb: str, *args: Any) -> Generator[Any, None, None]:
     """A verb of a studio of `PLACED`, in a worker: everything that the job gives, then `Ended`."""
-
-    def job() -> Generator[Any, None, Ended]:
-        try:
-            return Ended((yield from getattr(PLACED[name], verb)(*args)))
-        except Refusal as refusal:
-            return Ended(refusal)
-
-    yield (yield from job())
+    try:
+        result = yield from getattr(PLACED[name], verb)(*args)
+    except Refusal as refusal:
+        result = refusal
+    yield Ended(result)
 
 
 run_on_gpu = run if spaces is None else spaces.GPU(duration=asked_for)(run)
@@ -145,7 +142,7 @@ def away(verb: Verb) -> Verb:
         work = self.work(verb.__name__, *args)
         if work.core_seconds < WORTH:
             return here
-        return _relayed(run_on_gpu(work, self.describe().name, verb.__name__, *args), here)
+        return _relayed(run_on_gpu(work, self._name, verb.__name__, *args), here)
 
     return cast(Verb, sent)
 

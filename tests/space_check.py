@@ -45,8 +45,11 @@ NEEDED = {"title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_f
 # Of https://huggingface.co/docs/hub/spaces-zerogpu: what runs there must be among these.
 ZERO_GPU_PYTHON = {"3.10.13", "3.12.12"}
 ZERO_GPU_TORCH = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}
-# What a Space has before it installs requirements.txt.
+# What a Space has before it installs requirements.txt; and one on ZeroGPU, with a stand-in for the
+# package that it brings.
 STARTED_WITH = {"SYSTEM": "spaces", "SPACE_ID": "owner/codebrush", "SPACE_HOST": "127.0.0.1"}
+ZERO_GPU = {"SPACES_ZERO_GPU": "true"}
+STAND_IN = ROOT / "tests" / "zerogpu"
 NO_NETWORK = """
 import os, socket
 resolve, connect = socket.getaddrinfo, socket.socket.connect
@@ -192,7 +195,7 @@ def _requirements(folder: Path) -> list[str]:
     return found
 
 
-def starts(folder: Path, patience: float = 180.0) -> list[str]:
+def starts(folder: Path, zerogpu: bool = False, patience: float = 180.0) -> list[str]:
     """Run the folder's app as a Space without a network would; what goes wrong."""
     with tempfile.TemporaryDirectory() as place, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -204,7 +207,8 @@ def starts(folder: Path, patience: float = 180.0) -> list[str]:
             **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG")},
             **STARTED_WITH,
             "HOME": place,
-            "PYTHONPATH": place,
+            **(ZERO_GPU if zerogpu else {}),
+            "PYTHONPATH": os.pathsep.join([place, str(STAND_IN)] if zerogpu else [place]),
             "ASKED_FOR": str(own / "asked"),
             "GRADIO_SERVER_PORT": str(port),
             "GRADIO_TEMP_DIR": str(own / "gradio"),
@@ -263,10 +267,10 @@ def main() -> None:
                 print(f"{path.stat().st_size:>10,}  {path.relative_to(folder)}")
             print(f"{sum(path.stat().st_size for path in files):>10,}  {len(files)} files")
             return
-        found = problems(folder) or starts(folder)
+        found = problems(folder) or starts(folder) or starts(folder, zerogpu=True)
         if found:
             sys.exit("\n".join(found))
-        print("A Space would take it, and it starts there.")
+        print("A Space would take it, and it starts there, also on ZeroGPU.")
         if arguments.push:
             print(push(folder, arguments.push, HfApi()))
 

@@ -25,8 +25,9 @@ def test_a_space_would_take_the_tree(tree: Path) -> None:
     assert space_check.problems(tree) == []
 
 
-def test_the_app_starts_in_it_without_a_network(tree: Path) -> None:
-    assert space_check.starts(tree) == []
+@pytest.mark.parametrize("zerogpu", [False, True], ids=["cpu", "zerogpu"])
+def test_the_app_starts_in_it_without_a_network(tree: Path, zerogpu: bool) -> None:
+    assert space_check.starts(tree, zerogpu) == []
 
 
 def edited(name: str, pattern: str, text: str) -> Callable[[Path], None]:

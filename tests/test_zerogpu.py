@@ -34,6 +34,6 @@ def test_the_app_on_zerogpu() -> None:
         env=os.environ | THERE,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr

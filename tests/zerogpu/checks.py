@@ -284,7 +284,7 @@ def test_more_work_asks_for_more_seconds_and_never_for_too_many(studio: zerogpu.
     assert spaces.quota.asked[-1] == work.gpu_seconds
 
 
-def test_the_stand_in_takes_no_more_than_the_package() -> None:
+def test_the_stand_in_takes_no_more_than_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def job(*_: Any) -> Generator[int, None, None]:
         yield 1
         yield (lambda: 2)()
@@ -297,6 +297,9 @@ def test_the_stand_in_takes_no_more_than_the_package() -> None:
         next(spaces.GPU(job)(lambda: 1))
     with pytest.raises(spaces.gr.Error, match="PicklingError"):
         next(spaces.GPU(bad)())
+    monkeypatch.setattr(spaces.quota, "tasks", [])
+    with pytest.raises(RuntimeError, match="GPU function detected"):
+        spaces.launch()
 
 
 def test_the_app_answers_through_workers(

@@ -18,6 +18,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
 from pickle import PicklingError
@@ -42,12 +43,25 @@ class Quota:
     released: list[bool] = field(
         default_factory=list
     )  # of every call that ended: whether it failed
-    steps: Any = field(default_factory=lambda: FORK.Value("i", 0))  # that workers have computed
+    steps: Any = field(default_factory=lambda: FORK.RawValue("i", 0))  # that workers have computed
     workers: list[Any] = field(default_factory=list)  # processes, of all calls
     tasks: list[Task] = field(default_factory=list)  # that were decorated
 
 
 quota = Quota()
+
+_launch = gr.Blocks.launch
+
+
+@functools.wraps(_launch)
+def launch(*args: Any, **named: Any) -> Any:
+    if not quota.tasks:
+        raise RuntimeError("No @spaces.GPU function detected during startup")
+    gr.Blocks.launch = _launch
+    return gr.Blocks.launch(*args, **named)
+
+
+gr.Blocks.launch = launch
 
 
 def error(title: str, message: str) -> gr.Error:
@@ -124,6 +138,8 @@ class Worker:
 
     def watch(self) -> None:
         self.process.join()
+        with suppress(ValueError):  # as it was not killed while it wrote
+            self.results._wlock.release()  # type: ignore[attr-defined]
         self.results.put(("aborted", None))
 
     def work(self, task: Task) -> None:
@@ -142,8 +158,7 @@ class Worker:
                         return self.results.put(("failed", type(problem).__name__))
                     if self.stop.is_set():
                         return job.close()
-                    with quota.steps.get_lock():
-                        quota.steps.value += 1
+                    quota.steps.value += 1
                     try:
                         _put(self.results, ("value", value))
                     except PicklingError:
