@@ -26,19 +26,16 @@ from demo.codemap.packing import (
     pack_palette,
     pack_patches,
 )
-from demo.text import words_of
+from demo.component import Component, source
 
 HERE = Path(__file__).parent
-TEMPLATE = (HERE / "template.html").read_text("utf-8")
-STYLE = (HERE / "style.css").read_text("utf-8")
-# Gradio runs the script as the body of one function, so the parts see each other's names.
+TEMPLATE = source(HERE / "template.html")
+STYLE = source(HERE / "style.css")
 PARTS = (
     *("mask", "drawing", "page", "heat", "code_brush", "clipboard"),
     *("edit", "zoom", "keys", "main"),
 )
-SCRIPT = "\n".join(
-    (shortcuts.SCRIPT, *((HERE / "script" / f"{part}.js").read_text("utf-8") for part in PARTS))
-)
+SCRIPT = "\n".join((shortcuts.SCRIPT, source(*(HERE / "script" / f"{part}.js" for part in PARTS))))
 
 # Every word of the component, by its key in the dictionaries of the `text` property.
 TEXT_KEYS = tuple(
@@ -67,7 +64,7 @@ MaskLike = NDArray[np.bool_] | dict[str, Any]
 _KEEP: Any = object()
 
 
-class CodeMap(gr.HTML):
+class CodeMap(Component):
     """A picture and its code map; the visitor paints the codes to be resampled.
 
     The value, in both directions, is the painted region: None (nothing painted yet) or
@@ -164,8 +161,8 @@ class CodeMap(gr.HTML):
             html_template=TEMPLATE,
             css_template=STYLE,
             js_on_load=SCRIPT,
-            apply_default_css=False,
-            text=words_of(text, TEXT_KEYS),
+            text=text,
+            keys=TEXT_KEYS,
             rows=rows,
             cols=cols,
             picture_id=picture_id,
@@ -267,11 +264,6 @@ class CodeMap(gr.HTML):
 
     def example_value(self) -> dict[str, Any]:
         return self.example_payload()
-
-    def __getattr__(self, name: str) -> Any:
-        # gr.HTML answers with an event for every name that is quoted in the script. The properties
-        # are, and Gradio would send those events in their place when one of them is updated.
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
 def _packed(**properties: Any) -> dict[str, Any]:

@@ -8,26 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import gradio as gr
 import numpy as np
 from gradio.processing_utils import save_img_array_to_cache
 from numpy.typing import NDArray
 
 from demo import codemap
 from demo.codemap.packing import pack_palette
+from demo.component import Component, source
 from demo.drawing import ERROR_LIMIT, error_colours
-from demo.text import words_of
 
 HERE = Path(__file__).parent
 SHARED = Path(codemap.__file__).parent
-TEMPLATE = (HERE / "template.html").read_text("utf-8")
-STYLE = "\n".join((folder / "style.css").read_text("utf-8") for folder in (SHARED, HERE))
-# Gradio runs the script as the body of one function, so the parts see each other's names.
-SCRIPT = "\n".join(
-    (HERE / "script" / f"{part}.js").read_text("utf-8")
-    for part in ("page", "pictures", "camera", "split", "main")
+TEMPLATE = source(HERE / "template.html")
+STYLE = source(SHARED / "style.css", HERE / "style.css")
+SCRIPT = source(
+    *(HERE / "script" / f"{part}.js" for part in ("page", "pictures", "camera", "split", "main"))
 )
 
 # Every word of the component, by its key in the dictionaries of the `text` property.
@@ -56,15 +53,13 @@ class View:
     failed: bool = False
 
 
-class ComparisonViewer(gr.HTML):
+class ComparisonViewer(Component):
     """Pictures of one size: two of them under a line that is drawn, and all of them below, in the
     same place at the same zoom; or how each differs from the first.
 
     It only shows. Its value, as `showing` makes it, names the pictures as files of the app, and
     the browser works out the errors, with the colours of `demo.drawing.error_map`.
     """
-
-    EVENTS: ClassVar[list[Any]] = []
 
     def __init__(
         self,
@@ -88,9 +83,9 @@ class ComparisonViewer(gr.HTML):
             html_template=TEMPLATE,
             css_template=STYLE,
             js_on_load=SCRIPT,
-            apply_default_css=False,
+            text=text,
+            keys=TEXT_KEYS,
             **{
-                "text": words_of(text, TEXT_KEYS),
                 "palette": pack_palette(error_colours(np.linspace(0, ERROR_LIMIT, 256))),
                 "limit": ERROR_LIMIT,
                 **kwargs,
@@ -118,10 +113,3 @@ class ComparisonViewer(gr.HTML):
 
     def postprocess(self, value: dict[str, Any] | None) -> dict[str, Any] | None:
         return value
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "null"}
-
-    def __getattr__(self, name: str) -> Any:
-        # As in `CodeMap`: gr.HTML answers with an event for every name quoted in the script.
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")

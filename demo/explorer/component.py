@@ -19,21 +19,17 @@ from numpy.typing import ArrayLike, NDArray
 from demo import codemap
 from demo.code_sheet import nearest_codes, sheet_columns, sheet_order
 from demo.codemap.packing import check_grid, pack_codes, pack_palette, png_url
+from demo.component import Component, source
 from demo.drawing import ERROR_LIMIT, error_colours, grid_picture
 from demo.jobs import CodeBook, Description
-from demo.text import words_of
 
 HERE = Path(__file__).parent
 SHARED = Path(codemap.__file__).parent
-TEMPLATE = (HERE / "template.html").read_text("utf-8")
-STYLE = "\n".join((folder / "style.css").read_text("utf-8") for folder in (SHARED, HERE))
-# Gradio runs the script as the body of one function, so the parts see each other's names.
-SCRIPT = "\n".join(
-    (folder / "script" / f"{name}.js").read_text("utf-8")
-    for folder, name in (
-        *((SHARED, "mask"), (SHARED, "drawing")),
-        *((HERE, name) for name in ("page", "board", "colours", "inspector", "main")),
-    )
+TEMPLATE = source(HERE / "template.html")
+STYLE = source(SHARED / "style.css", HERE / "style.css")
+SCRIPT = source(
+    *(SHARED / "script" / f"{part}.js" for part in ("mask", "drawing")),
+    *(HERE / "script" / f"{part}.js" for part in ("page", "board", "colours", "inspector", "main")),
 )
 
 # Every word of the component, by its key in the dictionaries of the `text` property.
@@ -66,7 +62,7 @@ NOTHING_YET: dict[str, Any] = {
 }
 
 
-class CodeExplorer(gr.HTML):
+class CodeExplorer(Component):
     """A code map in several colourings beside all codes of the code book; pointing at either shows
     the code and where it stands in both.
 
@@ -107,8 +103,8 @@ class CodeExplorer(gr.HTML):
             html_template=TEMPLATE,
             css_template=STYLE,
             js_on_load=SCRIPT,
-            apply_default_css=False,
-            text=words_of(text, TEXT_KEYS),
+            text=text,
+            keys=TEXT_KEYS,
             palette=palette if isinstance(palette, str) else pack_palette(palette),
             heat=pack_palette(error_colours(np.linspace(0, ERROR_LIMIT, 256))),
             priors=list(priors),
@@ -153,13 +149,6 @@ class CodeExplorer(gr.HTML):
         """The update that answers `score` where the bits cannot be had."""
         update: dict[str, Any] = gr.update(bits={"failed": secrets.token_hex(8)})
         return update
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "null"}
-
-    def __getattr__(self, name: str) -> Any:
-        # As in `CodeMap`: gr.HTML answers with an event for every name quoted in the script.
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
 def packed_checkpoint(about: Description, book: CodeBook) -> dict[str, Any]:

@@ -16,17 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from demo import shortcuts
-from demo.text import words_of
+from demo.component import Component, source
 
 HERE = Path(__file__).parent
-TEMPLATE = (HERE / "template.html").read_text("utf-8")
-STYLE = (HERE / "style.css").read_text("utf-8")
-# Gradio runs the script as the body of one function, so the parts see each other's names.
+TEMPLATE = source(HERE / "template.html")
+STYLE = source(HERE / "style.css")
 SCRIPT = "\n".join(
-    (
-        shortcuts.SCRIPT,
-        *((HERE / "script" / f"{part}.js").read_text("utf-8") for part in ("page", "main")),
-    )
+    (shortcuts.SCRIPT, source(*(HERE / "script" / f"{part}.js" for part in ("page", "main"))))
 )
 
 # Every word of the component, by its key in the dictionaries of the `text` property.
@@ -63,7 +59,7 @@ class Step:
     picture: NDArray[np.uint8]
 
 
-class HistoryStrip(gr.HTML):
+class HistoryStrip(Component):
     """The steps of an edit in a row; the visitor goes to one of them, or compares with it.
 
     It has no value: `update` tells it everything, and its two events what the visitor wants, which
@@ -97,8 +93,8 @@ class HistoryStrip(gr.HTML):
             html_template=TEMPLATE,
             css_template=STYLE,
             js_on_load=SCRIPT,
-            apply_default_css=False,
-            text=words_of(text, TEXT_KEYS),
+            text=text,
+            keys=TEXT_KEYS,
             **{**NOTHING_YET, **kwargs},
         )
 
@@ -130,13 +126,6 @@ class HistoryStrip(gr.HTML):
         """The update that lets nothing be pressed, while a job runs."""
         update: dict[str, Any] = gr.update(disabled=True)
         return update
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "null"}
-
-    def __getattr__(self, name: str) -> Any:
-        # As in `CodeMap`: gr.HTML answers with an event for every name quoted in the script.
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
 def thumbnail_url(picture: NDArray[np.uint8]) -> str:

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
+from demo.component import Component, source
 from demo.shortcuts.table import SCRIPT, SHORTCUTS
-from demo.text import words_of
 
 HERE = Path(__file__).parent
 
@@ -21,7 +19,7 @@ TEXT_KEYS = (
 )
 
 
-class ShortcutSheet(gr.HTML):
+class ShortcutSheet(Component):
     """A small button, and behind it every key of `SHORTCUTS` with what it does.
 
     text: language ("en", "ko", ...) → dictionary that has all of `TEXT_KEYS`; the visitor's
@@ -30,11 +28,11 @@ class ShortcutSheet(gr.HTML):
 
     def __init__(self, *, text: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
         super().__init__(
-            html_template=(HERE / "template.html").read_text("utf-8"),
-            css_template=(HERE / "style.css").read_text("utf-8"),
-            js_on_load="\n".join((SCRIPT, (HERE / "sheet.js").read_text("utf-8"))),
-            apply_default_css=False,
-            text=words_of(text, TEXT_KEYS),
+            html_template=source(HERE / "template.html"),
+            css_template=source(HERE / "style.css"),
+            js_on_load="\n".join((SCRIPT, source(HERE / "sheet.js"))),
+            text=text,
+            keys=TEXT_KEYS,
             labels={
                 group: {name: one.label for name, one in shortcuts.items()}
                 for group, shortcuts in SHORTCUTS.items()
