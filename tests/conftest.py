@@ -1,4 +1,4 @@
-"""Fixtures for tests in a real browser: `browser`, and `open_page`, which lets no fault go by."""
+"""Fixtures for tests in a real browser: `url`, and `open_page`, which lets no fault go by."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+    from tests.fake_studio import FakeStudio
 
     OpenPage = Callable[..., Page]
 
@@ -76,6 +78,36 @@ def open_shared_page(browser: Browser) -> Iterator[OpenPage]:
     """`open_page` for pages that several tests use in turn; faults show when the last has ended."""
     with watched_pages(browser) as open_page:
         yield open_page
+
+
+@pytest.fixture(scope="module")
+def studio() -> FakeStudio:
+    """A studio without models, for all tests of a module."""
+    from tests.fake_studio import FakeStudio
+
+    return FakeStudio()
+
+
+@pytest.fixture(scope="module")
+def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app around `studio`."""
+    from tests.running_app import running_app
+
+    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def map_url() -> Iterator[str]:
+    """The address of a page with a code map alone (`tests.codemap_page`)."""
+    from tests import codemap_page
+
+    page = codemap_page.build()
+    _, address, _ = page.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False
+    )
+    yield address
+    page.close()
 
 
 @contextmanager

@@ -11,9 +11,11 @@ import pickle
 import resource
 import shutil
 import struct
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -355,6 +357,39 @@ def hostile_folder(root: Path, tamper: Tamper) -> Path:
         (root / name).write_bytes(data)
     tamper(root)
     return root
+
+
+def cost_of_refusing(sound: Path, hostile: Sequence[Path]) -> tuple[int, int]:
+    """How many of these folders are refused, and by how many kilobytes that raises the most memory
+    held: in one child that has loaded the sound one before.
+    """
+    program = """
+import resource, sys
+from pathlib import Path
+import tests.tiny_networks
+from vq.checkpoints import CheckpointError, load
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes
+sound, *hostile = map(Path, sys.argv[1:])
+load(sound)
+before = peak()
+refused = 0
+for folder in hostile:
+    try:
+        load(folder)
+    except CheckpointError:
+        refused += 1
+print(refused, peak() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, sound, *hostile],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+    refused, kilobytes = map(int, done.stdout.split())
+    return refused, kilobytes
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from demo.jobs import MAX_SEED, Settings
 from tests.fake_studio import CHECKPOINT, LABELS, LEVELS, MAP_SIZE, STRIDE, FakeStudio
-from tests.running_app import running_app, until
+from tests.running_app import until
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 K = LEVELS**3
 # The size that the fake studio works at: nothing is reduced.
 ROWS, COLS = 10, 16
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio(("masked", "pixelcnn"))
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.fake_studio import STRIDE, FakeStudio
-from tests.running_app import running_app, until
+from tests.running_app import until
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -30,17 +30,6 @@ expect.set_options(timeout=30_000)  # the machine may be busy
 OpenPage = Callable[..., "Page"]
 # The validator's verdict travels as HTTP 422, which the browser reports.
 UNPAINTED = ("422",)
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.hostile_checkpoints import CONFIG, HOSTILE, WEIGHTS, hostile_folder
+from tests.hostile_checkpoints import CONFIG, HOSTILE, WEIGHTS, cost_of_refusing, hostile_folder
 from tests.tiny_networks import tiny_checkpoint
 from vq import checkpoints, weights
 from vq.checkpoints import Checkpoint, CheckpointError, load
@@ -29,35 +27,12 @@ def test_refused_with_its_reason(tmp_path: Path, name: str) -> None:
 
 def test_refused_within_little_memory(tmp_path: Path) -> None:
     """All of them in one child: the most memory it ever held grows by a few megabytes."""
-    for number, (tamper, _) in enumerate(HOSTILE.values()):
+    hostile = [
         hostile_folder(tmp_path / f"{number:03}" / "c", tamper)
+        for number, (tamper, _) in enumerate(HOSTILE.values())
+    ]
     tiny_checkpoint().save(tmp_path / "sound")
-    program = """
-import resource, sys
-from pathlib import Path
-import tests.tiny_networks
-from vq.checkpoints import CheckpointError, load
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes
-root = Path(sys.argv[1])
-load(root / "sound")
-before = peak()
-refused = 0
-for folder in sorted(root.glob("*/c")):
-    try:
-        load(folder)
-    except CheckpointError:
-        refused += 1
-print(refused, peak() - before)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-        cwd=Path(__file__).resolve().parent.parent,
-    )
-    refused, kilobytes = map(int, done.stdout.split())
+    refused, kilobytes = cost_of_refusing(tmp_path / "sound", hostile)
     assert refused == len(HOSTILE)
     # A header of 1 MB that is nothing but brackets costs the JSON parser some.
     assert kilobytes < 32_000

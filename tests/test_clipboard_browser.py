@@ -15,19 +15,17 @@ from demo.shelf import Shelf
 from tests.fake_studio import FakeStudio
 from tests.running_app import running_app
 
+pytest.importorskip("playwright")
+from playwright.sync_api import expect
+
+from tests.canvas import Canvas
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-sync_api = pytest.importorskip("playwright.sync_api")
-expect = sync_api.expect
 
 OpenPage = Callable[..., "Page"]
-ROWS, COLUMNS = 16, 24
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
+SHAPE = ROWS, COLUMNS = 16, 24
 
 
 @pytest.fixture(scope="module")
@@ -50,52 +48,9 @@ def upload(studio: FakeStudio, codes: np.ndarray, tmp_path_factory: pytest.TempP
     return path
 
 
-class Canvas:
-    """The canvas of the Edit tab, or the one of the second picture, in cells instead of pixels."""
-
-    def __init__(self, page: Page, name: str = "canvas") -> None:
-        self.page, self.name = page, name
-        self.stage = page.locator(f"#{name} .codemap-stage")
-        self.note = page.locator(f"#{name} .codemap-note")
-        self.status = page.locator("#status p")
-
-    def open(self, upload: Path) -> Canvas:
-        self.page.locator("#picture input[type=file]").first.set_input_files(upload)
-        expect(self.page.locator("#resample")).to_be_enabled()
-        return self
-
-    def at(self, row: int, column: int) -> tuple[float, float]:
-        """Where on the screen the middle of a cell is."""
-        self.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
-        box = self.stage.bounding_box()
-        assert box is not None
-        x = box["x"] + (column + 0.5) * box["width"] / COLUMNS
-        return x, box["y"] + (row + 0.5) * box["height"] / ROWS
-
-    def tool(self, name: str) -> None:
-        self.page.locator(f"#{self.name} [data-tool={name}]").click()
-
-    def act(self, name: str) -> None:
-        self.page.locator(f"#{self.name} [data-action={name}]").click()
-
-    def select(self, start: tuple[int, int], end: tuple[int, int]) -> None:
-        """The rectangle tool from one cell to another, both included."""
-        self.tool("rectangle")
-        self.page.mouse.move(*self.at(*start))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.at(*end), steps=4)
-        self.page.mouse.up()
-
-    def saved(self, path: Path) -> np.ndarray:
-        with self.page.expect_download() as download:
-            self.page.click("#download")
-        download.value.save_as(path)
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-
-    def expect_codes(self, studio: FakeStudio, codes: np.ndarray, path: Path) -> None:
-        """What is saved are these codes: the upload has one colour a cell, so nothing else is."""
-        np.testing.assert_array_equal(studio.encode(self.saved(path)), codes)
+def expect_codes(canvas: Canvas, studio: FakeStudio, codes: np.ndarray, path: Path) -> None:
+    """What is saved are these codes: the upload has one colour a cell, so nothing else is."""
+    np.testing.assert_array_equal(studio.encode(canvas.saved(path)), codes)
 
 
 def test_by_mouse_copy_paste_flip_undo(
@@ -107,7 +62,7 @@ def test_by_mouse_copy_paste_flip_undo(
     tmp_path: Path,
 ) -> None:
     page = open_page(url)
-    canvas = Canvas(page).open(upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     paste = page.locator("#canvas [data-tool=paste]")
     expect(paste).to_be_disabled()
     expect(page.locator("#canvas [data-action=copy]")).to_be_disabled()
@@ -120,22 +75,22 @@ def test_by_mouse_copy_paste_flip_undo(
 
     # Several in a row, the second cut off by the corner of the map: only 2 × 3 cells are inside.
     expected = codes.copy()
-    page.mouse.click(*canvas.at(10, 12))
+    canvas.click(10, 12)
     expect(canvas.status).to_have_text("15 codes pasted: edit 1 of 1.")
     expected[9:12, 10:15] = codes[2:5, 3:8]
-    page.mouse.click(*canvas.at(ROWS - 1, COLUMNS - 1))
+    canvas.click(ROWS - 1, COLUMNS - 1)
     expect(canvas.status).to_have_text("6 codes pasted: edit 2 of 2.")
     expected[ROWS - 2 :, COLUMNS - 3 :] = codes[2:4, 3:6]
-    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+    expect_codes(canvas, studio, expected, tmp_path / "pasted.png")
 
     # By key and by button, both at once: rows and columns in the opposite order.
     page.mouse.move(*canvas.at(12, 5))
     page.keyboard.press("h")
     canvas.act("flip_down")
-    page.mouse.click(*canvas.at(12, 5))
+    canvas.click(12, 5)
     expect(canvas.status).to_have_text("15 codes pasted: edit 3 of 3.")
     expected[11:14, 3:8] = codes[2:5, 3:8][::-1, ::-1]
-    canvas.expect_codes(studio, expected, tmp_path / "flipped.png")
+    expect_codes(canvas, studio, expected, tmp_path / "flipped.png")
 
     # Escape gives the last tool back. What was pasted last is what is undone, then what before it.
     page.mouse.move(*canvas.at(8, 8))
@@ -148,7 +103,7 @@ def test_by_mouse_copy_paste_flip_undo(
     page.keyboard.press("Control+y")
     expect(canvas.status).to_have_text("Done again. You are at edit 2 of 3.")
     expected[11:14, 3:8] = codes[11:14, 3:8]
-    canvas.expect_codes(studio, expected, tmp_path / "undone.png")
+    expect_codes(canvas, studio, expected, tmp_path / "undone.png")
     expect(page.locator("#canvas .codemap-count")).to_have_text("15 of 384 codes painted")
 
 
@@ -162,16 +117,16 @@ def test_only_what_is_painted_is_copied(
 ) -> None:
     """Two cells with a gap between them leave what is under the gap as it is."""
     page = open_page(url)
-    canvas = Canvas(page).open(upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     for column in (3, 5):
         canvas.select((3, column), (3, column))
     canvas.act("copy")
     canvas.tool("paste")
-    page.mouse.click(*canvas.at(9, 14))
+    canvas.click(9, 14)
     expect(canvas.status).to_have_text("2 codes pasted: edit 1 of 1.")
     expected = codes.copy()
     expected[9, [13, 15]] = codes[3, [3, 5]]
-    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+    expect_codes(canvas, studio, expected, tmp_path / "pasted.png")
 
 
 def test_by_keyboard_alone(
@@ -183,7 +138,7 @@ def test_by_keyboard_alone(
     tmp_path: Path,
 ) -> None:
     page = open_page(url)
-    canvas = Canvas(page).open(upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     canvas.stage.focus()
     press = page.keyboard.press
     for key in ("[", "[", "Home", "PageUp", "PageUp"):
@@ -203,7 +158,7 @@ def test_by_keyboard_alone(
     expected[8, 3:5] = codes[0, [1, 0]]
     press("Escape")
     expect(page.locator("#canvas [data-tool=brush]")).to_have_attribute("aria-pressed", "true")
-    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+    expect_codes(canvas, studio, expected, tmp_path / "pasted.png")
     canvas.stage.focus()
     press("Control+z")
     expect(canvas.status).to_have_text("Undone. You are at edit 0 of 1.")
@@ -226,8 +181,8 @@ def test_transplant(
     tmp_path: Path,
 ) -> None:
     page = open_page(url)
-    canvas = Canvas(page).open(upload)
-    donor = Canvas(page, "second-canvas")
+    canvas = Canvas(page, SHAPE).open(upload)
+    donor = Canvas(page, SHAPE, "second-canvas")
     expect(donor.stage).to_be_hidden()
     page.get_by_role("button", name="From another picture").click()
     page.locator("#second-picture input[type=file]").first.set_input_files(second)
@@ -241,11 +196,11 @@ def test_transplant(
     donor.tool("paste")
     expect(canvas.stage).to_be_focused()
     expect(canvas.note).to_have_text("Click where the 12 codes should go. Esc ends it.")
-    page.mouse.click(*canvas.at(2, 20))
+    canvas.click(2, 20)
     expect(canvas.status).to_have_text("12 codes pasted: edit 1 of 1.")
     expected = codes.copy()
     expected[1:4, 19:23] = 511 - codes[5:8, 6:10]
-    canvas.expect_codes(studio, expected, tmp_path / "transplanted.png")
+    expect_codes(canvas, studio, expected, tmp_path / "transplanted.png")
 
     # The keys reach the map that has the focus, whichever the pointer is over.
     donor.stage.focus()
@@ -259,7 +214,7 @@ def test_transplant(
     # Taking the second picture away leaves the first, and what was copied.
     page.locator("#second-picture").get_by_label("Remove Image").click()
     expect(donor.stage).to_be_hidden()
-    page.mouse.click(*canvas.at(12, 4))
+    canvas.click(12, 4)
     expect(canvas.status).to_have_text("12 codes pasted: edit 2 of 2.")
 
 
@@ -267,10 +222,10 @@ def test_a_picture_pasted_or_dropped_at_the_second_one_leaves_the_first(
     open_page: OpenPage, url: str, upload: Path, second: Path
 ) -> None:
     page = open_page(url)
-    canvas = Canvas(page).open(upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     canvas.select((2, 3), (4, 7))
     page.get_by_role("button", name="From another picture").click()
-    donor = Canvas(page, "second-canvas")
+    donor = Canvas(page, SHAPE, "second-canvas")
     for kind in ("paste", "drop"):
         page.locator("#second-canvas").evaluate(
             """async (target, [kind, data]) => {
@@ -294,19 +249,19 @@ def test_codes_of_another_checkpoint_are_refused_with_a_word(
     open_page: OpenPage, url: str, upload: Path
 ) -> None:
     page = open_page(url)
-    canvas = Canvas(page).open(upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     canvas.select((2, 3), (4, 7))
     canvas.act("copy")
     page.locator("#model input").click()
     page.get_by_role("option", name="other").click()
     expect(canvas.status).to_contain_text("other")
     canvas.tool("paste")
-    page.mouse.click(*canvas.at(10, 12))
+    canvas.click(10, 12)
     expect(canvas.note).to_contain_text("The copied codes are of another checkpoint")
     # Nothing was sent. What is copied here is pasted here.
     canvas.act("copy")
     expect(canvas.note).to_contain_text("15 codes copied.")
-    page.mouse.click(*canvas.at(10, 12))
+    canvas.click(10, 12)
     expect(canvas.status).to_have_text("15 codes pasted: edit 2 of 2.")
 
 
@@ -314,7 +269,7 @@ def test_a_second_picture_that_cannot_be_read_is_refused_and_costs_nothing(
     open_page: OpenPage, url: str, upload: Path, tmp_path: Path
 ) -> None:
     page = open_page(url)
-    canvas = Canvas(page).open(upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     page.get_by_role("button", name="From another picture").click()
     (tmp_path / "broken.png").write_bytes(b"no picture")
     page.locator("#second-picture input[type=file]").first.set_input_files(tmp_path / "broken.png")
@@ -339,7 +294,7 @@ def test_with_a_finger_in_korean(
         has_touch=True,
         is_mobile=True,
     )
-    canvas = Canvas(page).open(upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     page.touchscreen.tap(*canvas.at(4, 4))  # a brush of 3 × 3
     page.get_by_role("button", name="칠한 코드 복사").tap()
     page.get_by_role("button", name="복사한 코드 붙여넣기").tap()
@@ -348,5 +303,5 @@ def test_with_a_finger_in_korean(
     expect(canvas.status).to_have_text("코드 9개를 붙여넣었습니다: 편집 1개 중 1번째.")
     expected = codes.copy()
     expected[9:12, 14:17] = codes[3:6, 3:6]
-    canvas.expect_codes(studio, expected, tmp_path / "pasted.png")
+    expect_codes(canvas, studio, expected, tmp_path / "pasted.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

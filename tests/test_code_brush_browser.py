@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,27 +11,18 @@ import pytest
 from PIL import Image
 
 from tests.fake_studio import STRIDE, FakeStudio
-from tests.running_app import running_app
+
+pytest.importorskip("playwright")
+from playwright.sync_api import expect
+
+from tests.canvas import Canvas
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-sync_api = pytest.importorskip("playwright.sync_api")
-expect = sync_api.expect
 
 OpenPage = Callable[..., "Page"]
-ROWS, COLUMNS = 20, 30
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
+SHAPE = ROWS, COLUMNS = 20, 30
 
 
 @pytest.fixture
@@ -44,67 +35,35 @@ def upload(tmp_path: Path) -> Path:
     return path
 
 
-def opened(page: Page, upload: Path) -> Page:
-    page.locator("#picture input[type=file]").first.set_input_files(upload)
-    expect(page.locator("#resample")).to_be_enabled()
-    page.locator("#canvas .codemap-overlay").evaluate(
-        "canvas => canvas.scrollIntoView({ block: 'center' })"
-    )
-    return page
-
-
-def at(page: Page, row: int, column: int) -> tuple[float, float]:
-    """Where on the screen the middle of a cell is."""
-    box = page.locator("#canvas .codemap-overlay").bounding_box()
-    assert box is not None
-    x = box["x"] + (column + 0.5) * box["width"] / COLUMNS
-    return x, box["y"] + (row + 0.5) * box["height"] / ROWS
-
-
-def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
-    page.mouse.move(*at(page, *start))
-    page.mouse.down()
-    page.mouse.move(*at(page, *end), steps=6)
-    page.mouse.up()
-
-
-def saved(page: Page, path: Path) -> np.ndarray:
-    with page.expect_download() as download:
-        page.click("#download")
-    download.value.save_as(path)
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
-
-
 def test_take_up_paint_fill_undo_save(
     open_page: OpenPage, url: str, upload: Path, studio: FakeStudio, tmp_path: Path
 ) -> None:
-    page = opened(open_page(url), upload)
+    page = open_page(url)
+    canvas = Canvas(page, SHAPE).open(upload)
     note, field = page.locator(".codemap-note"), page.locator(".codemap-code input")
     status, undo = page.locator("#status p"), page.locator("#undo")
     expect(field).to_be_hidden()
-    page.locator("[data-tool=code]").click()
+    canvas.tool("code")
     expect(note).to_have_text("Press a code to take it up, then paint with it.")
 
     # The first press takes the code of the right half, the stroke paints it on the left.
-    page.mouse.click(*at(page, 5, COLUMNS - 3))
+    canvas.click(5, COLUMNS - 3)
     expect(field).to_have_value("511")
-    drag(page, (5, 3), (5, 9))
+    canvas.drag((5, 3), (5, 9))
     stroke = 9 * 3  # a brush of 3 × 3 cells along 7
     expect(status).to_have_text(f"Code 511 painted on {stroke} cells: edit 1 of 1.")
     expect(page.locator(".codemap-count")).to_have_text(f"0 of {ROWS * COLUMNS} codes painted")
 
     # The region that is there for resampling takes one code just as well.
-    page.locator("[data-tool=rectangle]").click()
-    drag(page, (12, 2), (15, 6))
-    page.locator("[data-tool=code]").click()
+    canvas.select((12, 2), (15, 6))
+    canvas.tool("code")
     field.fill("900")
     expect(note).to_have_text("Codes go from 0 to 511.")
     expect(page.locator("[data-action=fill]")).to_be_disabled()
     field.fill("77")
-    page.locator("[data-action=fill]").click()
+    canvas.act("fill")
     expect(status).to_have_text("Code 77 painted on 20 cells: edit 2 of 2.")
-    result = saved(page, tmp_path / "result.png")
+    result = canvas.saved(tmp_path / "result.png")
     colour = studio.decode(np.array([[77]]))[0, 0]
     filled = np.s_[12 * STRIDE : 16 * STRIDE, 2 * STRIDE : 7 * STRIDE]
     assert (result[filled] == colour).all()
@@ -120,12 +79,12 @@ def test_take_up_paint_fill_undo_save(
     undo.click()
     expect(undo).to_be_disabled()
     with Image.open(upload) as original:
-        np.testing.assert_array_equal(saved(page, tmp_path / "undone.png"), np.asarray(original))
+        np.testing.assert_array_equal(canvas.saved(tmp_path / "undone.png"), np.asarray(original))
 
     # Right button: the code of a cell; one press paints it.
-    page.mouse.click(*at(page, 3, 3), button="right")
+    canvas.click(3, 3, button="right")
     expect(field).to_have_value("0")
-    page.mouse.click(*at(page, 5, COLUMNS - 3))
+    canvas.click(5, COLUMNS - 3)
     expect(status).to_have_text("Code 0 painted on 9 cells: edit 1 of 1.")
     expect(page.locator("#redo")).to_be_disabled()
 
@@ -138,16 +97,13 @@ def test_korean_with_a_finger(open_page: OpenPage, url: str, upload: Path) -> No
         has_touch=True,
         is_mobile=True,
     )
-    opened(page, upload)
+    canvas = Canvas(page, SHAPE).open(upload)
     brush = page.get_by_role("button", name="코드 붓: 코드 하나로 칠하기")
     brush.tap()
     expect(page.locator(".codemap-note")).to_have_text("먼저 코드를 눌러 집은 다음 칠하세요.")
-    page.locator("#canvas .codemap-overlay").evaluate(
-        "canvas => canvas.scrollIntoView({ block: 'center' })"
-    )
-    page.touchscreen.tap(*at(page, 4, COLUMNS - 4))
+    page.touchscreen.tap(*canvas.at(4, COLUMNS - 4))
     expect(page.get_by_role("spinbutton", name="칠할 코드")).to_have_value("511")
-    page.touchscreen.tap(*at(page, 4, 4))
+    page.touchscreen.tap(*canvas.at(4, 4))
     expect(page.locator("#status p")).to_have_text(
         "9칸을 코드 511(으)로 칠했습니다: 편집 1개 중 1번째."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,18 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    page = codemap_page.build()
-    _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False
-    )
-    yield url
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def shared(open_shared_page: OpenPage, url: str) -> MapPage:
-    return MapPage(open_shared_page(url))
+def shared(open_shared_page: OpenPage, map_url: str) -> MapPage:
+    return MapPage(open_shared_page(map_url))
 
 
 @pytest.fixture
@@ -52,10 +41,10 @@ def code_map(shared: MapPage) -> MapPage:
 
 
 @pytest.fixture(scope="module")
-def phone(open_shared_page: OpenPage, url: str) -> MapPage:
+def phone(open_shared_page: OpenPage, map_url: str) -> MapPage:
     return MapPage(
         open_shared_page(
-            url,
+            map_url,
             viewport={"width": 390, "height": 844},
             device_scale_factor=3,
             has_touch=True,
@@ -461,9 +450,9 @@ def test_all_places_of_a_code_by_key_and_button(code_map: MapPage) -> None:
 
 
 def test_words_are_in_the_language_of_the_browser(
-    open_page: OpenPage, url: str, phone: MapPage
+    open_page: OpenPage, map_url: str, phone: MapPage
 ) -> None:
-    page = open_page(url, locale="ko-KR")
+    page = open_page(map_url, locale="ko-KR")
     expect(page.locator("#map .codemap-count")).to_have_text("ko 0 / 768")
     expect(page.locator("#map .codemap")).to_have_attribute("lang", "ko")
     brush = page.get_by_role("button", name="ko brush").first
@@ -527,11 +516,11 @@ def test_fits_a_phone(phone: MapPage) -> None:
     assert abs(width / COLS - height / ROWS) < 0.1
 
 
-def test_api_takes_a_region_and_refuses_another(url: str) -> None:
+def test_api_takes_a_region_and_refuses_another(map_url: str) -> None:
     from gradio_client import Client
     from gradio_client.exceptions import AppError
 
-    client = Client(url, verbose=False, analytics_enabled=False)
+    client = Client(map_url, verbose=False, analytics_enabled=False)
     request = f"{ROWS} {COLS} 1"
     answer = client.predict(codemap_page.example(), request, api_name="/region")
     lines = [list(line) for line in answer.split("\n")[1:]]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from tests import codemap_page
 from tests.codemap_page import BITS, CODES, COLS, HEAT_PALETTE, PICTURE_COLOUR, ROWS
 
 pytest.importorskip("playwright")
@@ -33,19 +31,9 @@ COLOURS_OF_CELLS = f"""async (canvas, [rows, cols]) => {{
 }}"""
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    page = codemap_page.build()
-    _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False
-    )
-    yield url
-    page.close()
-
-
 @pytest.fixture
-def code_map(open_page: OpenPage, url: str) -> MapPage:
-    return MapPage(open_page(url))
+def code_map(open_page: OpenPage, map_url: str) -> MapPage:
+    return MapPage(open_page(map_url))
 
 
 def look(code_map: MapPage, view: str) -> None:

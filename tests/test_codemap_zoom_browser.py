@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from tests import codemap_page
 from tests.codemap_page import CODES, COLS, ROWS
 
 pytest.importorskip("playwright")
@@ -20,19 +18,9 @@ if TYPE_CHECKING:
     from tests.conftest import OpenPage
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    page = codemap_page.build()
-    _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False
-    )
-    yield url
-    page.close()
-
-
 @pytest.fixture
-def code_map(open_page: OpenPage, url: str) -> MapPage:
-    return MapPage(open_page(url))
+def code_map(open_page: OpenPage, map_url: str) -> MapPage:
+    return MapPage(open_page(map_url))
 
 
 def test_zoomed_the_pointer_and_the_keys_reach_the_same_cells(code_map: MapPage) -> None:
@@ -84,9 +72,9 @@ def test_keys_zoom_and_a_new_picture_is_seen_whole(code_map: MapPage) -> None:
     expect(pill).to_be_hidden()
 
 
-def test_two_fingers_zoom_and_paint_nothing(open_page: OpenPage, url: str) -> None:
+def test_two_fingers_zoom_and_paint_nothing(open_page: OpenPage, map_url: str) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    page = open_page(url, **phone)
+    page = open_page(map_url, **phone)
     code_map = MapPage(page)
     devtools = page.context.new_cdp_session(page)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from demo.jobs import Settings
 from tests.fake_studio import MAP_SIZE, STRIDE, FakeStudio
-from tests.running_app import running_app, until
+from tests.running_app import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -38,12 +38,6 @@ class Untouched(FakeStudio):
 @pytest.fixture(scope="module")
 def studio() -> Untouched:
     return Untouched(("masked", "pixelcnn"))
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
 
 
 @pytest.fixture(autouse=True)

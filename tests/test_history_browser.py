@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,29 +14,20 @@ import pytest
 from PIL import Image
 
 from tests.fake_studio import STRIDE, FakeStudio
-from tests.running_app import running_app
+
+pytest.importorskip("playwright")
+from playwright.sync_api import expect
+
+from tests.canvas import Canvas
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-sync_api = pytest.importorskip("playwright.sync_api")
-expect = sync_api.expect
 
 OpenPage = Callable[..., "Page"]
-ROWS, COLUMNS = 20, 30
+SHAPE = ROWS, COLUMNS = 20, 30
 CODES = (77, 300, 511)  # painted one after the other, each further to the right
 PLACES = (4, 12, 20)
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
 
 
 @pytest.fixture(autouse=True)
@@ -48,19 +39,8 @@ def opened(page: Page, folder: Path) -> Page:
     """With a black picture on the canvas."""
     path = folder / "black.png"
     Image.new("RGB", (COLUMNS * STRIDE, ROWS * STRIDE)).save(path)
-    page.locator("#picture input[type=file]").first.set_input_files(path)
-    expect(page.locator("#resample")).to_be_enabled()
+    Canvas(page, SHAPE).open(path)
     return page
-
-
-def at(page: Page, row: int, column: int) -> tuple[float, float]:
-    """Where on the screen the middle of a cell is."""
-    canvas = page.locator("#canvas .codemap-overlay")
-    canvas.evaluate("canvas => canvas.scrollIntoView({ block: 'center' })")
-    box = canvas.bounding_box()
-    assert box is not None
-    x = box["x"] + (column + 0.5) * box["width"] / COLUMNS
-    return x, box["y"] + (row + 0.5) * box["height"] / ROWS
 
 
 def painted(page: Page) -> None:
@@ -68,17 +48,13 @@ def painted(page: Page) -> None:
     page.locator("[data-tool=code]").click()
     for number, (code, column) in enumerate(zip(CODES, PLACES, strict=True), start=1):
         page.locator(".codemap-code input").fill(str(code))
-        page.mouse.click(*at(page, 10, column))
+        Canvas(page, SHAPE).click(10, column)
         expect(steps(page)).to_have_count(number + 1)
 
 
 def selected(page: Page) -> None:
     """A rectangle of 5 × 4 cells is painted, to be resampled."""
-    page.locator("[data-tool=rectangle]").click()
-    page.mouse.move(*at(page, 2, 2))
-    page.mouse.down()
-    page.mouse.move(*at(page, 5, 6), steps=4)
-    page.mouse.up()
+    Canvas(page, SHAPE).select((2, 2), (5, 6))
     expect(page.locator(".codemap-count")).to_contain_text("20")
 
 
@@ -178,7 +154,7 @@ def test_going_to_a_step_and_comparing_two_by_mouse(
     # What is painted on a step that was gone back to takes the place of those after it.
     steps(page).nth(1).click()
     expect_current(page, 1)
-    page.mouse.click(*at(page, 15, 5))
+    Canvas(page, SHAPE).click(15, 5)
     expect(steps(page).locator("span")).to_have_text(["Opened", "Code 77", "Code 511"])
     expect_current(page, 2)
 
@@ -240,7 +216,7 @@ def test_by_finger_on_a_phone_in_korean(open_page: OpenPage, url: str, tmp_path:
     # A long row scrolls by itself; the page stays as wide as the phone.
     page.locator("[data-tool=code]").click()
     for column in range(2, 10, 2):
-        page.mouse.click(*at(page, 3, column))
+        Canvas(page, SHAPE).click(3, column)
     expect_current(page, 6)
     scroll = page.locator("#history .history-steps")
     page.wait_for_function(

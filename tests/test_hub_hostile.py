@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.hostile_checkpoints import CONFIG, HOSTILE, WEIGHTS, hostile_folder
+from tests.hostile_checkpoints import CONFIG, HOSTILE, WEIGHTS, cost_of_refusing, hostile_folder
 from tests.hub_faults import REPO
 from tests.hub_fixtures import server
 from tests.loopback_hub import LoopbackHub
@@ -21,7 +19,6 @@ from vq.hub import HubError, cache
 
 __all__ = ["server"]  # a fixture
 
-ROOT = Path(__file__).resolve().parent.parent
 # One of every kind that a repo can be: links and pipes are none of its files.
 PULLED = (
     *("no weights", "pickle", "key twice", "40 GB network", "header too large", "tensor unknown"),
@@ -65,35 +62,11 @@ def test_hostile_models_of_diffusers_cost_little_memory(tmp_path: Path) -> None:
     saved(tmp_path / "sound")
     config = json.loads((tmp_path / "sound" / "config.json").read_text())
     weights = (tmp_path / "sound" / "diffusion_pytorch_model.safetensors").read_bytes()
-    for number, (changes, _) in enumerate(HOSTILE_DIFFUSERS.values()):
-        folder = tmp_path / f"{number:03}"
+    hostile = [tmp_path / f"{number:03}" for number in range(len(HOSTILE_DIFFUSERS))]
+    for folder, (changes, _) in zip(hostile, HOSTILE_DIFFUSERS.values(), strict=True):
         folder.mkdir()
         (folder / "config.json").write_text(json.dumps(config | changes))
         (folder / "diffusion_pytorch_model.safetensors").write_bytes(weights)
-    program = """
-import resource, sys
-from pathlib import Path
-from vq.checkpoints import CheckpointError, load
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes
-root = Path(sys.argv[1])
-load(root / "sound")
-before = peak()
-refused = 0
-for folder in sorted(root.glob("0*")):
-    try:
-        load(folder)
-    except CheckpointError:
-        refused += 1
-print(refused, peak() - before)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-        cwd=ROOT,
-    )
-    refused, kilobytes = map(int, done.stdout.split())
+    refused, kilobytes = cost_of_refusing(tmp_path / "sound", hostile)
     assert refused == len(HOSTILE_DIFFUSERS)
     assert kilobytes < 100_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,17 +30,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 OpenPage = Callable[..., "Page"]
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from PIL import Image
 from demo.shortcuts import SHORTCUTS
 from demo.text import CATALOGUES
 from tests.fake_studio import FakeStudio
-from tests.running_app import running_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -21,17 +20,6 @@ sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 
 OpenPage = Callable[..., "Page"]
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
 
 
 def test_the_sheet_opens_by_key_traps_the_focus_and_gives_it_back(
