@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    batching,
     codec,
     exactness,
     filling_quality,
@@ -45,6 +46,10 @@ def main() -> None:
     p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     p.add_argument("--plot", type=Path, help="draw the growth to this file (.svg, .png)")
     p.set_defaults(run=lambda a: resampling.measure(a.checkpoint))
+
+    p = commands.add_parser("batching", help="several visitors in one batch, against in turn")
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.set_defaults(run=lambda a: batching.measure(a.checkpoint))
 
     p = commands.add_parser("codec", help="encode and decode, against eager float32")
     p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
