@@ -114,7 +114,7 @@ def build(shelf: Shelf, library: Library | None = None) -> Blocks:
                 min_width=200,
             )
             ShortcutSheet(text=CATALOGUES, elem_id="shortcuts")
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as tabs:
             with gr.Tab(_("tab_edit"), id="edit") as edit_tab:
                 picture, switched = edit.build(demo, shelf, model, used, session, sent)
             with gr.Tab(_("tab_codes"), id="codes") as codes_tab:

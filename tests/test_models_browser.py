@@ -211,8 +211,13 @@ def test_in_korean_on_a_phone(open_page: OpenPage, world: World, server: Loopbac
     page = open_page(
         world.url, locale="ko-KR", viewport={"width": 390, "height": 844}, has_touch=True
     )
-    page.locator(".overflow-menu > button").click()
-    page.locator(".overflow-dropdown button", has_text="모델").click()
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_text(["편집", "코드", "비교", "생성", "배우기", "모델"])
+    boxes = tabs.evaluate_all("all => all.map((tab) => tab.getBoundingClientRect().toJSON())")
+    assert len({box["y"] for box in boxes}) == 1 and boxes[-1]["right"] <= 390  # all in a row
+    tabs.nth(4).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
     ask(page, NAME)
     expect(told(page)).to_have_text(f"{NAME}: 받을 수 있습니다.")
     expect(page.locator("#models-pull")).to_have_text("받기")
