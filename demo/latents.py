@@ -237,12 +237,15 @@ class LatentSampler:
         with closing(job):
             for step in job:
                 updates = self._progress(step, language)
+                if drawn is None:
+                    updates |= self._unchosen(full=True)
                 if drawn is None or is_look(step):
                     maps = None if drawn is None else drawn.maps
                     maps = seen(studio, step, PRIOR, settings.seeds, maps)
                     drawn = Drawn(latents, maps, source)
                     updates |= self._show(drawn, language)
-                yield updates
+                if step.step < step.steps:
+                    yield updates
         assert drawn is not None  # a map has rows
         text = say(
             language,
@@ -254,7 +257,7 @@ class LatentSampler:
             agreed=drawn.agreed(),
             total=drawn.maps.codes[0].size,
         )
-        yield {**self._idle(), **self._status(text)}
+        yield {**self._show(drawn, language), **self._idle(), **self._status(text)}
 
     def stopped(self, drawn: Drawn | None, request: gr.Request) -> Updates:
         """The job was stopped, raised, or found no place in the queue: what there is stays."""
@@ -304,11 +307,8 @@ class LatentSampler:
         return {self.parts.status: escape(text)}
 
     def _show(self, drawn: Drawn, language: str) -> Updates:
-        return {
-            **self._unchosen(full=True),
-            self.parts.drawn: drawn,
-            self.parts.gallery: gr.update(value=drawn.tiles(language), selected_index=None),
-        }
+        tiles = gr.update(value=drawn.tiles(language))
+        return {self.parts.drawn: drawn, self.parts.gallery: tiles}
 
     def _unchosen(self, full: bool) -> Updates:
         return {
