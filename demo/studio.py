@@ -42,7 +42,7 @@ from vq import latents as second_stage
 from vq.code_book import code_patches, code_vectors
 from vq.data import DataError
 from vq.evaluation import psnr, rate_bits, ssim
-from vq.front_matter import front_matter
+from vq.front_matter import figures
 from vq.precision import fast, release_memory
 from vq.priors import RasterPrior
 from vq.surprise import code_bits_steps, filling_bits
@@ -119,7 +119,7 @@ class Studio:
             palette=code_palette(code_vectors(self._autoencoder)),
             raster=self._raster,
             checkpoint=fingerprint(self._autoencoder),
-            figures=_figures(self._checkpoint.card),
+            figures=figures(self._checkpoint.card),
             second=_second(self._checkpoint),
         )
 
@@ -251,22 +251,9 @@ class Studio:
 
         Only the painted part is decoded, with as many codes around it as the decoder looks at.
         """
-        result = np.repeat(picture[None], len(codes), 0)
-        if not cells.any():
-            return result
-        stride = self._checkpoint.stride
-        margin = max(cells.shape) if self._reach is None else self._reach
-        rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
-        top, bottom = max(0, rows[0] - margin), rows[-1] + 1 + margin
-        left, right = max(0, columns[0] - margin), columns[-1] + 1 + margin
-        pixels = np.s_[top * stride : bottom * stride, left * stride : right * stride]
-        mask = regions.mask_from_hole(cells, stride)[pixels]
-        for variation, one in zip(result, codes[:, top:bottom, left:right], strict=True):
-            decoded = self.decode(one)
-            variation[pixels] = regions.composite(
-                picture[pixels], decoded, mask, feather=inpainting.FEATHER
-            )
-        return result
+        return inpainting.lay_over(
+            self.decode, picture, codes, cells, self._checkpoint.stride, self._autoencoder.reach
+        )
 
     def surprise(
         self, codes: np.ndarray, prior: str, label: str | None
@@ -394,7 +381,7 @@ class Studio:
     def _patches(self) -> np.ndarray:
         """What each code decodes to among copies of itself `(K, s, s, 3)`."""
         number, stride = self._checkpoint.num_codes, self._checkpoint.stride
-        if self._reach is None and number * stride**2 > MOST_PATCHED:
+        if self._autoencoder.reach is None and number * stride**2 > MOST_PATCHED:
             # Large decoders have large code books: minutes would pass, and others would wait.
             colours = self._about.palette[:, None, None]
             return np.broadcast_to(colours, (number, stride, stride, 3))
@@ -404,28 +391,12 @@ class Studio:
                 patches.append(code_patches(self._autoencoder, part))
         return np.concatenate(patches)
 
-    @property
-    def _reach(self) -> int | None:
-        """How many codes around a code the decoder looks at; None: at all of the map."""
-        return self._autoencoder.reach
-
 
 def _second(checkpoint: checkpoints.Checkpoint) -> SecondStage | None:
     if checkpoint.map_vae is None:
         return None
     c = checkpoint.map_vae.config
     return SecondStage(c.latents, c.latent_codes, c.map_size)
-
-
-def _figures(card: str) -> dict[str, dict[str, Any]]:
-    """The figures of a model card by split; none where a stranger's card has something else."""
-    try:
-        figures = front_matter(card).get("figures")
-    except checkpoints.CheckpointError:
-        return {}
-    if not isinstance(figures, dict):
-        return {}
-    return {str(split): found for split, found in figures.items() if isinstance(found, dict)}
 
 
 def loader(

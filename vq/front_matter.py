@@ -37,6 +37,17 @@ def front_matter(card: str) -> dict[str, Any]:
     return plain
 
 
+def figures(card: str) -> dict[str, dict[str, Any]]:
+    """The figures of a model card by split; none where a stranger's card has something else."""
+    try:
+        found = front_matter(card).get("figures")
+    except CheckpointError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(split): of for split, of in found.items() if isinstance(of, dict)}
+
+
 def without_front_matter(card: str) -> str:
     """The card's text."""
     match = _FRONT.match(card)

@@ -19,7 +19,7 @@ from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint
 from vq.pictures import to_tensor, to_uint8, working_size
 from vq.precision import release_memory
-from vq.regions import blank, composite, dilate, hole_from_mask, scale_mask
+from vq.regions import blank, composite, dilate, hole_from_mask, mask_from_hole, scale_mask
 from vq.resampling import resampling_steps
 
 Mode = Literal["vary", "remove"]
@@ -209,6 +209,34 @@ def _steps_together(
             "step": state.step,
             "steps": state.steps,
         }
+
+
+def lay_over(
+    decode: Callable[[np.ndarray], np.ndarray],
+    picture: np.ndarray,
+    codes: np.ndarray,
+    hole: np.ndarray,
+    stride: int,
+    reach: int | None,
+) -> np.ndarray:
+    """Decode code maps (V, h, w) and lay them over a picture where the hole is: (V, H, W, 3) uint8.
+
+    picture: (H, W, 3) uint8 at working size; hole: (h, w) bool. decode: codes (h, w) of any size to
+    a picture (H, W, 3). Only the hole is decoded, with `reach` codes around it: as many as the
+    decoder looks at, or None for all. Outside the hole every pixel is the picture's.
+    """
+    result = np.repeat(picture[None], len(codes), 0)
+    if not hole.any():
+        return result
+    margin = max(hole.shape) if reach is None else reach
+    rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    top, bottom = max(0, rows[0] - margin), rows[-1] + 1 + margin
+    left, right = max(0, columns[0] - margin), columns[-1] + 1 + margin
+    pixels = np.s_[top * stride : bottom * stride, left * stride : right * stride]
+    mask = mask_from_hole(hole, stride)[pixels]
+    for variation, one in zip(result, codes[:, top:bottom, left:right], strict=True):
+        variation[pixels] = composite(picture[pixels], decode(one), mask, feather=FEATHER)
+    return result
 
 
 def paste(original: np.ndarray, mask: np.ndarray, new: np.ndarray) -> np.ndarray:
