@@ -308,6 +308,13 @@ class StudioVerbs(Protocol):
         """
         ...
 
+    def fit(self, picture: np.ndarray) -> np.ndarray:
+        """The middle of a picture at the one size whose maps the second stage knows.
+
+        Raises `Refusal` where there is none.
+        """
+        ...
+
     def encode_latents(self, codes: np.ndarray) -> tuple[int, ...]:
         """A map `(h, w)` in the codes of the second stage. Raises `Refusal` where that cannot be.
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from PIL import Image, ImageOps
 
 from demo.jobs import LARGEST_RANDOM_SEED, CodeStep, Refusal, SecondStage, Settings, StudioVerbs
 from demo.sampler import Generated, is_look, seen
@@ -197,11 +196,7 @@ class LatentSampler:
         about = studio.describe()
         picture, codes = session.shown
         if session.current.model != about.name or codes.shape != second.map_size:
-            height, width = (side * about.stride for side in second.map_size)
-            fitted = ImageOps.fit(
-                Image.fromarray(picture), (width, height), Image.Resampling.LANCZOS
-            )
-            codes = studio.encode(np.asarray(fitted))
+            codes = studio.encode(studio.fit(picture))
         latents = studio.encode_latents(codes)
         source = Source(about.name, latents, studio.decode(codes))
         return self._drawing(studio, latents, source, asked, request)

@@ -344,6 +344,11 @@ class Studio:
         except DataError:
             raise Refusal("error_no_labmaze") from None
 
+    def fit(self, picture: np.ndarray) -> np.ndarray:
+        """The picture's middle `(H, W, 3)` at the size that the second stage knows."""
+        with self._refusing_latents():
+            return second_stage.fitted(self._checkpoint, Image.fromarray(picture))
+
     def encode_latents(self, codes: np.ndarray) -> tuple[int, ...]:
         """A map `(h, w)` in the codes of the second stage; `Refusal` where that cannot be."""
         with self._refusing_latents(), self._working():

@@ -289,6 +289,10 @@ class FakeStudio:
         numbers = (np.arange(first, first + 4) * 37 + 11) % LEVELS**3
         return np.stack([self.decode(np.full(FRAME_SIZE, n)) for n in numbers])[:, :height, :width]
 
+    def fit(self, picture: np.ndarray) -> np.ndarray:
+        height, width = (side * self.stride for side in self._second().map_size)
+        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+
     def encode_latents(self, codes: np.ndarray) -> tuple[int, ...]:
         """The codes in the first places of the map."""
         second = self._second()

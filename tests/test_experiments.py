@@ -15,11 +15,12 @@ from PIL import Image
 
 import vq.experiments as experiments
 from tests.tiny_checkpoint import photograph, tiny_checkpoint
+from vq.card import SECOND_STAGE, write_card
 from vq.checkpoints import Checkpoint, describe, load
 from vq.cli import main
 from vq.experiments import ablations, experiment_names, get_experiment, results_page, to_text
 from vq.map_vae import MapVAEConfig
-from vq.recipes import AutoencoderStage
+from vq.recipes import AutoencoderStage, get_recipe
 from vq.training import TrainingConfig
 from vq.weights import fingerprint
 
@@ -202,6 +203,11 @@ def test_maze_27_bits_trains_on_the_maps_of_the_first_stage(
     # Published again, from what was published, it says so once.
     maze_27_bits.publish(published, result, out / "checkpoint")
     assert load(out / "checkpoint").card == published.card
+    # A first stage that is measured anew leaves it there.
+    write_card(get_recipe("maze-84"), out / "checkpoint", data, limit=2)
+    measured = load(out / "checkpoint").card
+    assert measured.startswith("---") and measured.count(SECOND_STAGE) == 1
+    assert measured.endswith(published.card.partition(SECOND_STAGE)[2])
 
 
 def test_information_is_that_of_a_channel_that_is_known() -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from tests.tiny_checkpoint import tiny_checkpoint
-from vq.checkpoints import Checkpoint
-from vq.latents import decoding_steps, encode
+from tests.tiny_checkpoint import photograph, tiny_checkpoint
+from vq import inpainting
+from vq.checkpoints import Checkpoint, load
+from vq.cli import main
+from vq.latents import LANCZOS, decoding_steps, encode, fitted
 from vq.map_vae import MapVAE, MapVAEConfig
+from vq.pictures import picture_grid
 
 SIZE = (4, 5)
 
@@ -93,3 +98,31 @@ def test_maps_that_cannot_be_are_refused(checkpoint: Checkpoint) -> None:
     ):
         with pytest.raises(ValueError, match="no second stage"):
             action(tiny_checkpoint())
+
+
+def test_a_picture_is_fitted_and_named_and_drawn_on_the_command_line(
+    checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint.save(tmp_path / "c")
+    photo = photograph(60, 32)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    from_folder = ["--checkpoint", str(tmp_path / "c")]
+    assert main(["latents", str(tmp_path / "photo.png"), *from_folder]) == 0
+    printed = capsys.readouterr().out.strip()
+    saved = load(tmp_path / "c")
+    frame = fitted(saved, Image.fromarray(photo))
+    # 4 x 5 codes of 4 x 4 pixels: the middle 40 x 32 of 60 x 32 pixels, halved.
+    middle = Image.fromarray(photo).resize((20, 16), LANCZOS, box=(10, 0, 50, 32))
+    assert np.array_equal(frame, np.asarray(middle))
+    codes = encode(saved, inpainting.encode(saved.autoencoder, frame))
+    assert printed == ",".join(map(str, codes))
+
+    out = str(tmp_path / "drawn.png")
+    command = ["sample", "-n", "2", "--seed", "3", "--temperature", "1", "-o", out, *from_folder]
+    assert main([*command, "--latents", printed]) == 0
+    *_, last = decoding_steps(saved, codes, [3, 4])
+    expected = picture_grid(inpainting.decode(saved.autoencoder, last["codes"]))
+    with Image.open(out) as drawn:
+        assert np.array_equal(np.asarray(drawn), np.asarray(expected))
+    for wrong in ("1,2", "a,b,c", "1,2,8"):
+        assert main([*command, "--latents", wrong]) == 2

@@ -18,6 +18,8 @@ from vq.pictures import picture_grid
 from vq.recipes import Recipe
 from vq.stages import load_split
 
+# What stands below it in a card is of the second stage, and written by its experiment.
+SECOND_STAGE = "## A frame in three codes\n\n"
 SAMPLES = "samples-{prior}.jpg"
 
 
@@ -56,6 +58,9 @@ def write_card(
         rows = ", one class a row" if checkpoint.labels else ""
         samples.append(f"![Samples of {prior}{rows}]({name})")
     text = text.replace("{figures}", _table(figures)).replace("{samples}", "\n\n".join(samples))
+    if checkpoint.map_vae is not None:
+        _, heading, rest = checkpoint.card.partition(SECOND_STAGE)
+        text = f"{text.rstrip()}\n\n{heading}{rest}"  # its own experiment has measured it
     card = f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{text}"
     dataclasses.replace(checkpoint, card=card).save(path)
     return figures

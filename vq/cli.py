@@ -135,9 +135,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--variations", type=int, default=1, help="more than one are numbered files (1)")
 
+    p = commands.add_parser(
+        "latents",
+        help="name a picture in the few codes of a second stage",
+        description="The codes of a checkpoint's second stage (`map_vae`) that stand for the whole "
+        "picture, which is cropped and scaled to the size that it knows. `sample --latents` "
+        "draws pictures given them.",
+    )
+    p.set_defaults(run=_latents)
+    p.add_argument("picture", type=Path)
+    _add_checkpoint(p, "--checkpoint")
+
     p = commands.add_parser("sample", help="let the prior make whole pictures")
     p.set_defaults(run=_sample)
     p.add_argument("-n", type=int, default=16, help="how many (16)")
+    p.add_argument(
+        "--latents", metavar="CODES", help="as `latents` prints them: given these, not from a prior"
+    )
     _add_common(p)
     _add_sampling(p)
 
@@ -340,16 +354,36 @@ def _inpaint(args: argparse.Namespace) -> None:
         print(out)
 
 
+def _latents(args: argparse.Namespace) -> None:
+    from vq.hub import load
+    from vq.inpainting import encode
+    from vq.latents import encode as encode_map
+    from vq.latents import fitted
+    from vq.pictures import read_picture
+
+    checkpoint = load(args.checkpoint)
+    codes = encode(checkpoint.autoencoder, fitted(checkpoint, read_picture(args.picture)))
+    print(",".join(map(str, encode_map(checkpoint, codes))))
+
+
 def _sample(args: argparse.Namespace) -> None:
     from vq.generation import sample_pictures
     from vq.hub import load
+    from vq.inpainting import decode
+    from vq.latents import decoding_steps
     from vq.pictures import picture_grid
 
     if not 1 <= args.n <= 1024:
         raise ValueError(f"-n must be from 1 to 1024, not {args.n}")
     checkpoint = load(args.checkpoint)
     seeds = [args.seed + i for i in range(args.n)]
-    pictures = sample_pictures(checkpoint, args.prior, seeds, **_sampling(args))
+    if args.latents is None:
+        pictures = sample_pictures(checkpoint, args.prior, seeds, **_sampling(args))
+    else:
+        sampling = {name: getattr(args, name) for name in ("temperature", "top_k", "top_p")}
+        codes = [int(code) for code in args.latents.split(",")]
+        *_, last = decoding_steps(checkpoint, codes, seeds, **sampling)
+        pictures = decode(checkpoint.autoencoder, last["codes"])
     picture_grid(pictures).save(args.out)
     print(args.out)
 

@@ -11,10 +11,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 
 from vq.checkpoints import Checkpoint
 from vq.map_vae import MapVAE
 from vq.resampling import resampling_steps
+
+LANCZOS = Image.Resampling.LANCZOS
+
+
+def fitted(checkpoint: Checkpoint, picture: Image.Image) -> np.ndarray:
+    """The middle of a picture, scaled to the size (H, W, 3) uint8 whose map the second stage knows.
+
+    Raises ValueError if the checkpoint has no second stage.
+    """
+    height, width = (n * checkpoint.stride for n in second_stage(checkpoint).config.map_size)
+    return np.asarray(ImageOps.fit(picture.convert("RGB"), (width, height), LANCZOS))
 
 
 @torch.inference_mode()

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vq.card import SECOND_STAGE
 from vq.checkpoints import Checkpoint, load
 from vq.experiments import ROOT, Task, markdown_table, spent
 from vq.inpainting import decode
@@ -34,7 +35,6 @@ MODELS = {"VQ-VAE": False, "Gaussian VAE": True}  # name -> config.gaussian
 CANDIDATES = 64  # latents that each map is compared with, see `information`
 SHOWN = 8  # frames in the figure
 FIGURE = "maze-27-bits.png"
-HEADING = "## A frame in three codes\n\n"
 # Behind all else in the first stage's card.
 CARD = """`map_vae` is a second VQ-VAE over the maps (the paper's section 4.1): {latents} latents of
 K = {latent_codes} stand for a whole frame, and a PixelCNN that is told them draws its map.
@@ -102,8 +102,8 @@ def publish(checkpoint: Checkpoint, result: dict[str, Any], folder: Path) -> Non
     """The first stage's checkpoint with the second in it, and what that reaches in its card."""
     if not folder.exists():
         shutil.copytree(FIRST_STAGE, folder)  # its sheets of samples, too
-    text = checkpoint.card.partition(HEADING)[0].rstrip()
-    card = f"{text}\n\n{HEADING}{CARD.format(tables=tables(result), **result['config'])}"
+    text = checkpoint.card.partition(SECOND_STAGE)[0].rstrip()
+    card = f"{text}\n\n{SECOND_STAGE}{CARD.format(tables=tables(result), **result['config'])}"
     dataclasses.replace(checkpoint, card=card).save(folder)
 
 
