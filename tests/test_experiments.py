@@ -200,6 +200,11 @@ def test_maze_27_bits_trains_on_the_maps_of_the_first_stage(
     assert f"{vq['bits']:.1f}" in published.card and not re.search(r"\{\w+\}", published.card)
     assert "3 latents of\nK = 8 stand" in published.card
     assert (out / "checkpoint" / "samples.jpg").exists()
+    # Its example works on a frame.
+    (example,) = re.findall(r"```python\n(.*?)```", published.card, re.DOTALL)
+    names: dict[str, Any] = {"checkpoint": published, "frame": mazes.frames(9, 1)[0]}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["frames"].shape == (4, 84, 84, 3)
     # Published again, from what was published, it says so once.
     maze_27_bits.publish(published, result, out / "checkpoint")
     assert load(out / "checkpoint").card == published.card

@@ -40,10 +40,11 @@ CARD = """`map_vae` is a second VQ-VAE over the maps (the paper's section 4.1): 
 K = {latent_codes} stand for a whole frame, and a PixelCNN that is told them draws its map.
 
 ```python
-from vq.latents import decoding_steps, encode
+from vq import inpainting, latents
 
-latents = encode(checkpoint, vq.inpainting.encode(checkpoint.autoencoder, frame))
-*_, last = decoding_steps(checkpoint, latents, seeds=range(4))  # last["codes"]: (4, 21, 21)
+codes = latents.encode(checkpoint, inpainting.encode(checkpoint.autoencoder, frame))
+*_, last = latents.decoding_steps(checkpoint, codes, seeds=range(4))
+frames = inpainting.decode(checkpoint.autoencoder, last["codes"])  # (4, 84, 84, 3) uint8
 ```
 
 On the same unseen frames, beside a Gaussian VAE with the same decoder, by `python -m vq reproduce
