@@ -33,7 +33,7 @@ from demo.response_cache import ResponseCache
 from demo.sweeper import Sweeper
 from demo.text import LANGUAGES, language_of, say
 from demo.toasts import expected
-from demo.visitors import Visitors
+from demo.visitors import LightSessions, Visitors
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,15 @@ class Blocks(gr.Blocks):
     sweeping: Mapping[str, Any] = {}  # options of the sweeper, if not its own
     sweeper: Sweeper | None = None
     visitors: Visitors
+
+    @property
+    def state_holder(self) -> Any:
+        """What each visitor holds; Gradio sets its own."""
+        return self._state_holder
+
+    @state_holder.setter
+    def state_holder(self, holder: Any) -> None:
+        self._state_holder = LightSessions.take_over(holder)
 
     def queue(self, *args: Any, **options: Any) -> Any:
         """`gr.Blocks.queue`, with a `FairQueue`: Gradio makes one of its own class."""

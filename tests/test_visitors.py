@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections import OrderedDict
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
@@ -130,3 +132,28 @@ def test_an_app_forgets_programs_and_remembers_pages(
                 break
             threading.Event().wait(0.1)
         assert not demo.state_holder.session_data
+
+
+def test_a_visitor_costs_next_to_nothing_and_parts_are_still_their_own() -> None:
+    from gradio.state_holder import SessionState, StateHolder
+
+    from demo import page
+    from demo.shelf import Shelf
+
+    blocks = page.build(Shelf.of(FakeStudio()))
+    holder = StateHolder()
+    holder.set_blocks(blocks)
+    kept = SessionState(blocks)
+    assert len(pickle.dumps(list(kept.components))) > 100_000  # or there is nothing to save
+
+    one, other = holder["one"], holder["other"]
+    assert holder["one"] is one is not other and blocks.state_holder is holder
+    button = next(part for part in blocks.blocks.values() if part.elem_id == "generate")
+    state = next(part for part in blocks.blocks.values() if part.get_block_name() == "state")
+    one[button._id] = gr.Button("mine", render=False)
+    one._update_config(button._id)
+    one._update_value_in_config(button._id, "mine")
+    one[state._id] = "my own"
+    assert one[button._id].value == "mine" and other[button._id] is button
+    assert one[state._id] == "my own" and other[state._id] is None
+    assert not list(one.components) and not list(other.components)
