@@ -279,6 +279,8 @@ def _harden(message: Message, path: str) -> None:
         kept["content-disposition"] = f"{'inline' if kind else 'attachment'};{name}".rstrip(";")
         kept["content-type"] = kind or SAVED
         kept["content-security-policy"] = "default-src 'none'; sandbox"
+        # A file's folder is named after what is in it.
+        kept["cache-control"] = "private, max-age=3600, immutable"
         message["headers"][:] = [(n.encode(), v.encode("latin-1")) for n, v in kept.items()]
     headers["x-content-type-options"] = "nosniff"
 

@@ -331,6 +331,7 @@ def test_a_visitors_file_is_a_picture_or_to_be_saved(
     )
     assert served.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in served.headers["content-security-policy"]
+    assert served.headers["cache-control"] == "private, max-age=3600, immutable"
     assert not {"x-evil", "set-cookie"} & set(served.headers)
 
 
