@@ -19,6 +19,7 @@ from demo.text import CATALOGUES
 from demo.text import INTERFACE as _
 
 HERE = Path(__file__).parent
+STYLES = ("page", "edit", "generate", "compare", "chart", "learn", "models")  # in this order
 HOUR = 3600
 # A visitor's pictures are forgotten this long after the last action.
 TIME_TO_LIVE = 2 * HOUR
@@ -72,7 +73,7 @@ THEME = gr.themes.Base(
 
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
-    "css_paths": HERE / "style.css",
+    "css_paths": [HERE / "style" / f"{name}.css" for name in STYLES],
     "head": f"<script>{SHORTCUTS}\n{(HERE / 'page.js').read_text('utf-8')}</script>",
     "i18n": _,
     "ssr_mode": False,
@@ -94,7 +95,7 @@ def build(shelf: Shelf, library: Library | None = None) -> Blocks:
         title="Codebrush",
         analytics_enabled=False,
         delete_cache=(HOUR, TIME_TO_LIVE),
-        fill_width=True,  # style.css says how wide
+        fill_width=True,  # style/page.css says how wide
     ) as demo:
         api.build(shelf)  # first: Gradio also names the page's own events, after their functions
         session = gr.State(None, time_to_live=TIME_TO_LIVE)

@@ -1,8 +1,8 @@
 """Quality against rate as inline SVG: ways of coding one picture, as points and as curves.
 
-Drawn twice, for a wide and for a narrow page, so that letters keep their size; `style.css` shows
-the one that fits. Each point tells its figures where it is pointed at or has the focus, and all
-stand in a table below.
+Drawn twice, for a wide and for a narrow page, so that letters keep their size; `style/chart.css`
+shows the one that fits. Each point tells its figures where it is pointed at or has the focus, and
+all stand in a table below.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from html import escape
 SIZES = {"wide": (720, 380), "narrow": (340, 320)}  # CSS pixels
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 46, 44  # around the plot; what is pointed at is told above it
 RADIUS = 5.5
-COLOURS = 8  # in style.css; further series take them again
+COLOURS = 8  # in style/chart.css; further series take them again
 # Corners of the markers within a circle of 1, so that series differ by more than colour.
 SHAPES: tuple[tuple[int, float], ...] = ((0, 0), (4, 45), (3, -90), (4, 0), (3, 90), (5, -90))
 
