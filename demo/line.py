@@ -57,8 +57,8 @@ class FairQueue(Queue):
     def order(self, line: EventQueue) -> None:
         """Sort those who wait by their rounds, and in each by when they came.
 
-        A visitor's jobs are in a round each. The first is in the one that is being served, as is
-        known of start-time fair queueing.
+        Each of a visitor's jobs is a round later than the one before; the first of a newcomer is in
+        the round that is being served (start-time fair queueing; Goyal, Vin and Cheng 1996).
         """
         running = [event for job in self.active_jobs if job for event in job]
         running = [event for event in running if event.concurrency_id == line.concurrency_id]
