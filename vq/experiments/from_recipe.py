@@ -49,6 +49,7 @@ def run_recipe(recipe: Recipe, task: Task) -> dict[str, Any]:
         (task.out / name).write_bytes((checkpoint / SAMPLES.format(prior=prior)).read_bytes())
         samples.append(name)
     return {
+        "name": recipe.name,
         "data": list(recipe.data),
         "figures_on": figures,
         "num_codes": autoencoder.config.num_codes,
@@ -108,8 +109,12 @@ def recipe_tables(result: dict[str, Any], paper: Sequence[str]) -> str:
         rows.append(row(f"bits a code, {prior}", cost_of_code))
     cost = [["network", "steps", "minutes"]]
     for stage, spent in result["spent"].items():
-        if spent is None:
-            cost.append([stage, "not trained by this command:", "see its card"])
-        else:
-            cost.append([stage, f"{spent['steps']:,}", f"{spent['minutes']:.1f}"])
-    return f"{markdown_table(rows)}\n\n{markdown_table(cost)}"
+        cells = ("–", "–") if spent is None else (f"{spent['steps']:,}", f"{spent['minutes']:.1f}")
+        cost.append([stage, *cells])
+    text = f"{markdown_table(rows)}\n\n{markdown_table(cost)}"
+    if None in result["spent"].values():
+        text += (
+            "\n\n–: lay in OUT/checkpoint already and was measured as it is; its card "
+            f"(`checkpoints/{result['name']}`) says how it was trained."
+        )
+    return text

@@ -30,7 +30,7 @@ from vq.training import Run, TrainingConfig
 
 FIRST_STAGE = ROOT / "checkpoints" / "maze-84"
 CONFIG = MapVAEConfig()
-TRAINING = TrainingConfig(minutes=10.0, batch=32, learning_rate=1e-3, average=0.998)
+TRAINING = TrainingConfig(minutes=18.0, batch=16, learning_rate=1e-3, average=0.998)
 MODELS = {"VQ-VAE": False, "Gaussian VAE": True}  # name -> config.gaussian
 CANDIDATES = 64  # latents that each map is compared with, see `information`
 SHOWN = 8  # frames in the figure

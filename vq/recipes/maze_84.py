@@ -18,7 +18,7 @@ RECIPE = Recipe(
     autoencoder=AutoencoderStage(
         # Narrow: on one core, many steps are worth more here than many units.
         model=VQVAEConfig(hidden=64, residual_hidden=64, decoder_blocks=3),
-        training=TrainingConfig(minutes=25.0, batch=16, learning_rate=1e-3, average=0.998),
+        training=TrainingConfig(minutes=60.0, batch=16, learning_rate=1e-3, average=0.998),
         crop=64,
     ),
     masked=MaskedStage(
@@ -33,7 +33,7 @@ RECIPE = Recipe(
     pixelcnn=PixelCNNStage(
         model=PixelCNNConfig(layers=8, channels=96),
         training=TrainingConfig(
-            minutes=10.0, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.998
+            minutes=32.0, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.998
         ),
     ),
 )
