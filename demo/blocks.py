@@ -158,6 +158,9 @@ class Blocks(gr.Blocks):
 async def _misasked(request: Request, error: Exception) -> Response:
     """For a request that names no endpoint, or not what it takes: the server is not at fault."""
     language = language_of(request)
+    if request.url.path == f"{API}/cancel" and isinstance(error, KeyError):
+        # Two of Gradio's own have closed the job, and the second did not find it any more.
+        return JSONResponse({"success": True})
     if not request.url.path.startswith(ASKING):
         raise error
     if isinstance(error, TypeError):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from starlette.requests import Request
 
+from demo.blocks import _misasked
 from demo.guard import Guard, Limits
 from tests.fake_studio import STRIDE, FakeStudio
 from tests.running_app import running_app
@@ -433,3 +434,12 @@ def call(http: httpx.Client, endpoint: str, data: list[Any]) -> str:
     """What an endpoint says in the end."""
     event = http.post(f"/gradio_api/call/{endpoint}", json={"data": data}).json()["event_id"]
     return http.get(f"/gradio_api/call/{endpoint}/{event}").text
+
+
+def test_a_job_that_is_closed_twice_is_closed() -> None:
+    """Gradio closes a job both where it is cancelled and where it ends, at times at once."""
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/cancel", "headers": []}
+    answer = asyncio.run(_misasked(Request(scope), KeyError("the job")))
+    assert answer.status_code == 200 and json.loads(bytes(answer.body)) == {"success": True}
+    with pytest.raises(KeyError):
+        asyncio.run(_misasked(Request({**scope, "path": "/gradio_api/reset"}), KeyError("a bug")))
