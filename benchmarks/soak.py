@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def soak(
             thread.start()
         while time.monotonic() < until:
             memory.append(process.memory_info().rss / 1e6)
-            found = [path.stat().st_size for path in _files(files)]
+            found = _sizes(files)
             counts.append(len(found))
             sizes.append(sum(found) / 1e6)
             time.sleep(2.0)
@@ -85,12 +86,11 @@ def soak(
     }
 
 
-def _files(folder: Path) -> list[Path]:
+def _sizes(folder: Path) -> list[int]:
+    """Bytes of every file; the app deletes some while they are counted."""
     found = []
     for path in folder.rglob("*"):
-        try:
+        with suppress(OSError):
             if path.is_file():
-                found.append(path)
-        except OSError:
-            continue
+                found.append(path.stat().st_size)
     return found
