@@ -16,7 +16,7 @@ import pytest
 
 from tests.killed_saves import number_of, numbered
 from tests.tiny_networks import files_of
-from vq import atomic
+from vq import atomic, checkpoints
 from vq.checkpoints import CheckpointError, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,6 +120,15 @@ def test_read_while_it_is_saved_over(saver: Saver, tmp_path: Path) -> None:
     with saver.saving(1, target):
         found = [read(target) for _ in range(60)]
     assert found == sorted(found)
+
+
+def test_read_just_as_it_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where folders cannot be exchanged, it may be gone once it is known where it is."""
+    target = tmp_path / "c"
+    numbered(7).save(target)
+    found = iter([tmp_path / "gone", target])
+    monkeypatch.setattr(checkpoints, "whole_folder", lambda path: next(found))
+    assert number_of(load(target)) == 7
 
 
 def test_first_save_killed_leaves_nothing_or_all(saver: Saver, tmp_path: Path) -> None:

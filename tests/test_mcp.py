@@ -21,7 +21,8 @@ mcp = pytest.importorskip("mcp")
 streamable_http = pytest.importorskip("mcp.client.streamable_http")
 
 TOOLS = {
-    "models", "encode", "decode", "reconstruct", "resample", "generate", "score", "inpaint"
+    "models", "encode", "decode", "reconstruct", "resample", "generate", "score", "inpaint",
+    "encode_latents", "decode_latents",
 }  # fmt: skip
 
 

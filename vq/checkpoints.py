@@ -136,7 +136,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Ch
         root = whole_folder(asked)
         before = _identity(root)
         if before is None:
-            raise CheckpointError(f"there is no checkpoint folder {path}")
+            continue  # or it has just been taken away, for the new one to take its place
         try:
             checkpoint = _load(root, device)
         except (CheckpointError, OSError) as error:
@@ -148,6 +148,8 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Ch
             if _identity(root) == before:
                 return checkpoint
         # A training run saved over it meanwhile: what was read may be of two checkpoints.
+    if before is None:
+        raise CheckpointError(f"there is no checkpoint folder {path}")
     raise CheckpointError(f"{path}: was replaced each time it was read; try again")
 
 

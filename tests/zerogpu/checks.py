@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
@@ -135,7 +133,6 @@ def test_a_turn_that_is_held_while_it_forks_does_not_hold_it_up(
     job = JOBS["fill"](studio, SETTINGS)
     for worker in spaces.quota.workers:
         worker.kill()
-        worker.join()
     with TURN:
         assert everything(job) == expected
     assert spaces.quota.workers[-1].is_alive()  # a new one, forked meanwhile
@@ -178,7 +175,6 @@ def before_each_call(studio: zerogpu.Away, monkeypatch: pytest.MonkeyPatch) -> I
     def no_workers() -> None:
         for worker in spaces.quota.workers:
             worker.kill()
-            worker.join()
 
     def set_up(action: Callable[[], Any]) -> None:
         no_workers()
@@ -220,7 +216,7 @@ def test_a_gpu_that_is_taken_away_is_told_and_the_next_job_works(
     before_each_call(lambda: time.sleep(0.05))
     job = studio.fill(*example(studio)[1:], replace(SETTINGS, steps=28))
     next(job)
-    os.kill(spaces.quota.workers[-1].pid, signal.SIGKILL)
+    spaces.quota.workers[-1].process.kill()
     with pytest.raises(Refusal, match="error_gpu_lost") as lost:
         list(job)
     assert lost.value.values["reason"] == "GPU task aborted"

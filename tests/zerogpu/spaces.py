@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
 from pickle import PicklingError
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import gradio as gr
@@ -44,7 +44,7 @@ class Quota:
         default_factory=list
     )  # of every call that ended: whether it failed
     steps: Any = field(default_factory=lambda: FORK.RawValue("i", 0))  # that workers have computed
-    workers: list[Any] = field(default_factory=list)  # processes, of all calls
+    workers: list[Any] = field(default_factory=list)  # of all calls
     tasks: list[Task] = field(default_factory=list)  # that were decorated
 
 
@@ -84,7 +84,7 @@ def GPU(task: Task | None = None, *, duration: Any = None, size: Any = None) -> 
             raise error("ZeroGPU quota exceeded", message)
         quota.asked.append(seconds)
         worker = idle.pop() if idle else None
-        if worker is None or not worker.process.is_alive():
+        if worker is None or not worker.is_alive():
             worker = Worker(task)
         try:
             worker.put((args, named))
@@ -130,14 +130,23 @@ class Worker:
         self.stop = FORK.Event()
         self.process = FORK.Process(target=self.work, args=(task,), daemon=True)
         self.process.start()
-        quota.workers.append(self.process)
+        self.dead = Event()
+        quota.workers.append(self)
         Thread(target=self.watch, daemon=True).start()
 
     def put(self, arguments: Any) -> None:
         _put(self.arguments, arguments)
 
+    def kill(self) -> None:
+        self.process.kill()
+        self.dead.wait()
+
+    def is_alive(self) -> bool:
+        return not self.dead.is_set()
+
     def watch(self) -> None:
-        self.process.join()
+        self.process.join()  # here alone: of two who wait for a process, one is not told its end
+        self.dead.set()
         with suppress(ValueError):  # as it was not killed while it wrote
             self.results._wlock.release()  # type: ignore[attr-defined]
         self.results.put(("aborted", None))
