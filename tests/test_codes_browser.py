@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from PIL import Image
 from demo.code_sheet import nearest_codes, sheet_columns, sheet_order
 from demo.drawing import ERROR_LIMIT, error_colours
 from tests.fake_studio import LEVELS, FakeStudio
-from tests.running_app import running_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -50,17 +49,6 @@ OUTLINED = """async (canvas, [rows, cols]) => {
         return [set(left, y), set(right, y), set(x, top), set(x, bottom)].some(Boolean);
     }));
 }"""
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

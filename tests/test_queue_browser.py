@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fake_studio import FakeStudio
-from tests.running_app import running_app
 from tests.test_app_browser import UNPAINTED, choose, paint, photograph
 
 if TYPE_CHECKING:
@@ -31,17 +30,6 @@ LISTEN = """(line) => {
     new MutationObserver(note).observe(line, all);
 }"""
 PLACE = re.compile(r"in the queue|대기열")
-
-
-@pytest.fixture(scope="module")
-def studio() -> FakeStudio:
-    return FakeStudio()
-
-
-@pytest.fixture(scope="module")
-def url(studio: FakeStudio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(studio, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ import gradio as gr
 from demo.choices import Dropdown, Radio
 from demo.edit_view import class_of, prior_name
 from demo.filling import SIDE_BY_SIDE
-from demo.jobs import BALANCED, MAX_SEED, MAX_VARIATIONS, QUALITIES, Description, Settings
+from demo.jobs import BALANCED, MAX_VARIATIONS, QUALITIES, Description, Settings
+from demo.tabs.seed_row import seed_row
 from demo.text import INTERFACE as _
 from demo.text import name_of, say
 
@@ -71,20 +72,7 @@ def build(
             elem_id="variations",
         )
     with gr.Accordion(_("more_label"), open=False, elem_id="more"):
-        with gr.Row():
-            seed = gr.Number(
-                0,
-                precision=0,
-                minimum=0,
-                maximum=MAX_SEED,
-                label=_("seed_label"),
-                info=_("seed_info"),
-                elem_id="seed",
-                min_width=140,
-            )
-            random_seed = gr.Checkbox(
-                True, label=_("random_label"), elem_id="random", min_width=120
-            )
+        seed, random_seed = seed_row(_("seed_info"), "seed", "random")
         temperature = gr.Slider(
             0.3,
             2.0,

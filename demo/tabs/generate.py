@@ -7,12 +7,12 @@ from typing import Any
 import gradio as gr
 
 from demo.edit_view import class_of, prior_name
-from demo.jobs import MAX_SEED
 from demo.picture_input import PictureInput
 from demo.sampler import Generated, GenerateParts, Sampler, Updates
 from demo.shelf import Shelf
 from demo.status_line import STATUS_TEMPLATE, StatusLine
 from demo.tabs.edit_files import DOWNLOAD
+from demo.tabs.seed_row import seed_row
 from demo.text import INTERFACE as _
 from demo.text import language_of, name_of, say
 from demo.toasts import guarded
@@ -153,20 +153,7 @@ def _settings(shelf: Shelf, model: gr.Dropdown) -> dict[str, gr.components.Compo
             visible=first not in about.raster,
             elem_id="generate-quality",
         )
-        with gr.Row():
-            seed = gr.Number(
-                0,
-                precision=0,
-                minimum=0,
-                maximum=MAX_SEED,
-                label=_("seed_label"),
-                info=_("generate_seed_info"),
-                elem_id="generate-seed",
-                min_width=140,
-            )
-            random_seed = gr.Checkbox(
-                True, label=_("random_label"), elem_id="generate-random", min_width=120
-            )
+        seed, random_seed = seed_row(_("generate_seed_info"), "generate-seed", "generate-random")
         temperature = gr.Slider(
             0.3,
             2.0,

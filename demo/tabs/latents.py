@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from demo.jobs import MAX_SEED
 from demo.latents import MOST, LatentParts, LatentSampler, Updates
 from demo.picture_input import PictureInput
 from demo.shelf import Shelf
 from demo.status_line import STATUS_TEMPLATE, StatusLine
+from demo.tabs.seed_row import seed_row
 from demo.text import INTERFACE as _
 from demo.toasts import guarded, guarded_steps
 
@@ -80,18 +80,9 @@ def build(
                         _("latents_of_picture"), **small, elem_id="latents-of-picture"
                     )
                 with gr.Accordion(_("more_label"), open=False, elem_id="latents-more"):
-                    with gr.Row():
-                        seed = gr.Number(
-                            0,
-                            precision=0,
-                            minimum=0,
-                            maximum=MAX_SEED,
-                            label=_("seed_label"),
-                            info=_("generate_seed_info"),
-                            elem_id="latents-seed",
-                            min_width=140,
-                        )
-                        random_seed = gr.Checkbox(True, label=_("random_label"), min_width=120)
+                    seed, random_seed = seed_row(
+                        _("generate_seed_info"), "latents-seed", "latents-random"
+                    )
                     temperature = gr.Slider(
                         0.3,
                         2.0,
