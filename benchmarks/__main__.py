@@ -18,6 +18,7 @@ from benchmarks import (
     prior_architectures,
     resampling,
     startup,
+    trials,
 )
 from vq.checkpoints import DEFAULT_CHECKPOINT
 
@@ -86,6 +87,16 @@ def main() -> None:
     p.set_defaults(
         run=lambda a: prior_architectures.measure(a.checkpoint, a.data, a.minutes, a.only)
     )
+
+    p = commands.add_parser(
+        "trials", help="what would make the autoencoder better: one change at a time (long)"
+    )
+    p.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets")
+    p.add_argument("--steps", type=int, default=400, help="of each from the shipped weights (400)")
+    p.add_argument("--only", nargs="*", help="names of the trials to make")
+    p.add_argument("--sheets", type=Path, help="draw each one's reconstructions in this folder")
+    p.set_defaults(run=lambda a: trials.measure(a.checkpoint, a.data, a.steps, a.only, a.sheets))
 
     p = commands.add_parser("load", help="a crowd, cancelled jobs, a flood, hostile input (long)")
     p.add_argument("parts", nargs="*", help=f"of {', '.join(load.PARTS)} (all)")

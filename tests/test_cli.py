@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.tiny_checkpoint import photograph, tiny_checkpoint
@@ -91,6 +92,15 @@ def test_train_makes_a_checkpoint_with_logs_and_grids(
     for stage, grid in grids.items():
         assert len((runs / stage / "log.jsonl").read_text().splitlines()) == 3
         assert Image.open(runs / stage / f"{grid}.png").width > 32
+    # Another can start from it: with a learning rate of 0, it stays there.
+    still = [f"{stage}.training.learning_rate=0" for stage in grids]
+    further = [*command, *(word for s in still for word in ("--set", s)), "--start", str(out)]
+    further[further.index(str(out))] = str(out) + "2"
+    further[further.index(str(runs))] = str(runs) + "2"
+    assert main(further) == 0, capsys.readouterr().err
+    for name, network in load(str(out) + "2").modules().items():
+        for weight, value in network.named_parameters():
+            assert torch.equal(value, made.modules()[name].get_parameter(weight)), (name, weight)
     # A prior trained alone joins what is there.
     assert main([*command, "--stage", "masked"]) == 0, capsys.readouterr().err
     assert set(load(out).priors) == {"masked", "pixelcnn"}

@@ -45,6 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (data)")
     p.add_argument("--out", type=Path, help="the checkpoint to write (runs/RECIPE/checkpoint)")
     p.add_argument("--runs", type=Path, help="folder for state, log and grids (runs/RECIPE)")
+    p.add_argument(
+        "--start",
+        metavar="CHECKPOINT",
+        help="train on from this checkpoint's networks, which may have fewer residual blocks than "
+        "the recipe's (start at random)",
+    )
     p.add_argument("--steps", type=int, help="budget of each stage in steps, not in minutes")
     p.add_argument("--minutes", type=float, help="budget of each stage in minutes, not in steps")
     p.add_argument(
@@ -224,6 +230,7 @@ def _sampling(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from vq.hub import load
     from vq.recipes import get_recipe
     from vq.stages import train_recipe
 
@@ -241,7 +248,8 @@ def _train(args: argparse.Namespace) -> None:
     runs = args.runs or Path("runs") / recipe.name
     out = args.out or runs / "checkpoint"
     stages = (args.stage,) if args.stage else None
-    train_recipe(recipe, args.data, runs, out, stages, quiet=args.quiet)
+    start = load(args.start) if args.start else None
+    train_recipe(recipe, args.data, runs, out, stages, start=start, quiet=args.quiet)
 
 
 def _reproduce(args: argparse.Namespace) -> None:

@@ -214,6 +214,11 @@ class VectorQuantizer(nn.Module):
         sums.scatter_add_(1, codes.unsqueeze(-1).expand_as(flat), flat)
         if _distributed():
             dist.all_reduce(sums)
+        if self.step > 0 and not self.counts.any():
+            # A loaded code book comes without statistics: it counts as evenly used so far, or
+            # the first batch alone would replace it.
+            self.counts.copy_(counts.mean(1, keepdim=True).expand_as(counts))
+            self.sums.copy_(self.counts.unsqueeze(-1) * self.codebook.detach())
         self.step += 1
         # Both averages start at zero and share the factor 1 - decay^t that debiases them (as in
         # Adam), so it cancels in their ratio and in the comparison with the mean usage.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint, load
 from vq.data import DataError, Pictures, join, load_pictures
 from vq.generation import sample_pictures
+from vq.growth import continue_from, grown
 from vq.inpainting import decode, encode
 from vq.mazes import maze_frames
 from vq.objectives import MaskedPriorObjective, PixelCNNObjective, VQVAEObjective
@@ -55,12 +56,21 @@ def find_dataset(root: Path, name: str) -> Path:
 
 
 def train_autoencoder(
-    recipe: Recipe, data: Pictures, folder: Path, *, quiet: bool = False, device: str | None = None
+    recipe: Recipe,
+    data: Pictures,
+    folder: Path,
+    *,
+    start: VQVAE | None = None,
+    quiet: bool = False,
+    device: str | None = None,
 ) -> VQVAE:
-    """Train, or continue to train, the recipe's VQ-VAE; returns it with averaged weights."""
+    """Train, or continue to train, the recipe's VQ-VAE; returns it with averaged weights.
+
+    start: what it is at first (see `vq.growth.grown`); None: random.
+    """
     stage = recipe.autoencoder
     torch.manual_seed(stage.training.seed)  # the initial weights
-    model = VQVAE(stage.model)
+    model = VQVAE(stage.model) if start is None else grown(start, stage.model)
     objective = VQVAEObjective(model, data, crop=stage.crop, seed=stage.training.seed)
     _run(objective, stage.training, folder, quiet, device)
     return model
@@ -97,12 +107,20 @@ def training_maps(autoencoder: VQVAE, data: Pictures) -> CodeMaps:
 
 
 def train_masked(
-    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False, device: str | None = None
+    recipe: Recipe,
+    maps: CodeMaps,
+    folder: Path,
+    *,
+    start: MaskedPrior | None = None,
+    quiet: bool = False,
+    device: str | None = None,
 ) -> MaskedPrior:
     """Train, or continue to train, the recipe's masked prior; returns averaged weights."""
     stage = recipe.masked
     torch.manual_seed(stage.training.seed)  # the initial weights
     model = MaskedPrior(dataclasses.replace(stage.model, **maps.shape()))
+    if start is not None:
+        continue_from(start, model)
     objective = MaskedPriorObjective(
         model,
         maps.codes,
@@ -116,12 +134,20 @@ def train_masked(
 
 
 def train_pixelcnn(
-    recipe: Recipe, maps: CodeMaps, folder: Path, *, quiet: bool = False, device: str | None = None
+    recipe: Recipe,
+    maps: CodeMaps,
+    folder: Path,
+    *,
+    start: PixelCNN | None = None,
+    quiet: bool = False,
+    device: str | None = None,
 ) -> PixelCNN:
     """Train, or continue to train, the recipe's PixelCNN; returns averaged weights."""
     stage = recipe.pixelcnn
     torch.manual_seed(stage.training.seed)  # the initial weights
     model = PixelCNN(dataclasses.replace(stage.model, **maps.shape()))
+    if start is not None:
+        continue_from(start, model)
     objective = PixelCNNObjective(
         model, maps.codes, maps.labels, drop_label=stage.drop_label, seed=stage.training.seed
     )
@@ -138,7 +164,7 @@ def _run(
     run.load_average()
 
 
-PRIOR_TRAINERS = {"masked": train_masked, "pixelcnn": train_pixelcnn}
+PRIOR_TRAINERS: dict[str, Callable[..., Any]] = {"masked": train_masked, "pixelcnn": train_pixelcnn}
 
 
 @torch.inference_mode()
@@ -161,6 +187,7 @@ def train_recipe(
     out: Path,
     stages: Sequence[str] | None = None,
     *,
+    start: Checkpoint | None = None,
     quiet: bool = False,
     device: str | None = None,
 ) -> None:
@@ -168,14 +195,22 @@ def train_recipe(
 
     root: folder of the data sets. runs: folder for states, logs and grids, one sub-folder a
     stage. A checkpoint that is there already gives what is not trained here: its autoencoder
-    if only a prior is, its card. device: see `vq.training.Run`.
+    if only a prior is, its card. start: whose networks those trained here are at first (see
+    `vq.growth`); a prior that it does not have starts at random. device: see `vq.training.Run`.
     """
     if stages is None:
         stages = recipe.stages
     data = training_pictures(recipe, root)
     old = load(out) if (out / "autoencoder").exists() else None
     if "autoencoder" in stages:
-        model = train_autoencoder(recipe, data, runs / "autoencoder", quiet=quiet, device=device)
+        model = train_autoencoder(
+            recipe,
+            data,
+            runs / "autoencoder",
+            start=start.autoencoder if start else None,
+            quiet=quiet,
+            device=device,
+        )
         # Priors of another autoencoder's codes would be noise on this one's.
         checkpoint = Checkpoint(model, {}, old.card if old else "")
         _finish(checkpoint, out, data, runs / "autoencoder")
@@ -189,7 +224,14 @@ def train_recipe(
         # As saved, so that the prior learns the very codes that users will get.
         checkpoint = load(out)
         maps = training_maps(checkpoint.autoencoder, data)
-        prior = train(recipe, maps, runs / name, quiet=quiet, device=device)
+        prior = train(
+            recipe,
+            maps,
+            runs / name,
+            start=start.priors.get(name) if start else None,
+            quiet=quiet,
+            device=device,
+        )
         checkpoint = dataclasses.replace(checkpoint, priors={**checkpoint.priors, name: prior})
         _finish(checkpoint, out, data, runs / name, prior=name)
 
