@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -63,7 +64,7 @@ def test_a_step_of_training_leaves_the_codes_what_they_are() -> None:
         ({"hidden": 16}, "hidden must be 8 as there, not 16"),
     ],
 )
-def test_what_cannot_be_continued_is_refused(change: dict[str, int], message: str) -> None:
+def test_what_cannot_be_continued_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         grown(old(), dataclasses.replace(SHALLOW, **change))
 

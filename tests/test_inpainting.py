@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.tiny_checkpoint import photograph, tiny_checkpoint
 from vq.generation import sample_pictures
 from vq.inpainting import decode, encode, inpaint, prepare
 from vq.pictures import picture_grid
+from vq.priors.masked import MaskedPrior
 from vq.regions import dilate, scale_mask
 
 CHECKPOINT = tiny_checkpoint()
@@ -104,6 +106,20 @@ def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> N
     picture, mask = example(64, 48)
     with pytest.raises(ValueError, match=message):
         inpaint(CHECKPOINT, picture, mask, **arguments)
+
+
+def test_a_prior_that_is_not_named_is_the_first() -> None:
+    other = MaskedPrior(CHECKPOINT.priors["masked"].config).eval()  # of other random weights
+    both = dataclasses.replace(CHECKPOINT, priors={"raster": other, **CHECKPOINT.priors})
+    picture, mask = example(64, 48)
+
+    def made(**settings: Any) -> np.ndarray:
+        return np.asarray(inpaint(both, picture, mask, mode="remove", steps=2, **settings)[0])
+
+    assert np.array_equal(made(), made(prior="raster"))
+    assert not np.array_equal(made(), made(prior="masked"))
+    with pytest.raises(ValueError, match="no prior; this checkpoint has: none"):
+        inpaint(dataclasses.replace(CHECKPOINT, priors={}), picture, mask)
 
 
 def test_bad_masks_are_refused() -> None:

@@ -97,6 +97,16 @@ class Checkpoint:
         """Every class name that some prior knows, in the priors' order."""
         return tuple(dict.fromkeys(name for p in self.priors.values() for name in p.config.labels))
 
+    def prior(self, name: str | None = None) -> Prior:
+        """The prior of that name, or the first. Raises ValueError, with the names, if none is."""
+        if name is None and self.priors:
+            return next(iter(self.priors.values()))
+        if name is None or name not in self.priors:
+            names = ", ".join(self.priors) or "none"
+            wanted = "prior" if name is None else f"prior {name!r}"
+            raise ValueError(f"no {wanted}; this checkpoint has: {names}")
+        return self.priors[name]
+
     def modules(self) -> dict[str, nn.Module]:
         """Folder name to network, the autoencoder first."""
         second = {} if self.map_vae is None else {MAP_VAE: self.map_vae}

@@ -205,7 +205,7 @@ def _add_common(p: argparse.ArgumentParser) -> None:
 
 
 def _add_sampling(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--prior", default="masked", help="name of a prior of the checkpoint (masked)")
+    p.add_argument("--prior", help="name of a prior of the checkpoint (its first)")
     p.add_argument("--seed", type=int, default=0, help="of the first; the next ones follow (0)")
     p.add_argument("--label", help="class name")
     p.add_argument("--guidance", type=float, default=1.0, help="towards the class; 1 is none (1)")

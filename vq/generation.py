@@ -14,17 +14,14 @@ from vq.resampling import resample
 
 
 def sample_pictures(
-    checkpoint: Checkpoint, prior: str, seeds: Sequence[int], **sampling: Any
+    checkpoint: Checkpoint, prior: str | None, seeds: Sequence[int], **sampling: Any
 ) -> np.ndarray:
     """Pictures (N, H, W, 3) uint8 that a prior makes alone, one a seed.
 
-    The keyword arguments are those of `vq.resampling.resample`. Raises ValueError if one
-    cannot be used.
+    prior: its name (None: the checkpoint's first). The keyword arguments are those of
+    `vq.resampling.resample`. Raises ValueError if one cannot be used.
     """
-    if prior not in checkpoint.priors:
-        names = ", ".join(checkpoint.priors) or "none"
-        raise ValueError(f"no prior {prior!r}; this checkpoint has: {names}")
-    model: Any = checkpoint.priors[prior]
+    model = checkpoint.prior(prior)
     device = next(model.parameters()).device
     pictures = []
     for i in range(0, len(seeds), 8):

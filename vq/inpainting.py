@@ -89,7 +89,7 @@ def inpaint(
     picture: Image.Image,
     mask: np.ndarray,
     *,
-    prior: str = "masked",
+    prior: str | None = None,
     mode: Mode = "vary",
     variations: int = 1,
     seed: int = 0,
@@ -110,16 +110,15 @@ def inpaint(
     fades in over a few pixels. A picture longer than `longest` is worked on at a smaller
     size, and the new region is enlarged.
 
-    mask: (height, width) bool, True = to be repainted. Variation i has the seed `seed` + i.
+    mask: (height, width) bool, True = to be repainted. prior: one of the checkpoint's, by name
+    (None: its first). Variation i has the seed `seed` + i.
     The other arguments are those of `vq.resampling.resample`; temperature 1 samples the prior
     as it is.
     Raises ValueError naming the argument and its limits if one cannot be used.
     """
     if not 1 <= variations <= MAX_VARIATIONS:
         raise ValueError(f"variations must be from 1 to {MAX_VARIATIONS}, not {variations}")
-    if prior not in checkpoint.priors:
-        names = ", ".join(checkpoint.priors) or "none"
-        raise ValueError(f"no prior {prior!r}; this checkpoint has: {names}")
+    checkpoint.prior(prior)  # is refused before anything is worked on
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != (picture.height, picture.width):
         raise ValueError(
@@ -165,7 +164,12 @@ def open_region(
 
 
 def region_steps(
-    checkpoint: Checkpoint, region: Region, *, prior: str, seeds: Sequence[int], **sampling: Any
+    checkpoint: Checkpoint,
+    region: Region,
+    *,
+    seeds: Sequence[int],
+    prior: str | None = None,
+    **sampling: Any,
 ) -> Iterator[dict[str, Any]]:
     """Resample a region once for every seed; yields NumPy `codes`, `remaining`, `step`, `steps`.
 
@@ -195,13 +199,17 @@ def region_steps(
 
 
 def _steps_together(
-    checkpoint: Checkpoint, region: Region, prior: str, seeds: Sequence[int], sampling: Any
+    checkpoint: Checkpoint,
+    region: Region,
+    prior: str | None,
+    seeds: Sequence[int],
+    sampling: Any,
 ) -> Iterator[dict[str, Any]]:
     device = next(checkpoint.autoencoder.parameters()).device
     n = len(seeds)
     codes = torch.from_numpy(region.codes).to(device).expand(n, -1, -1).contiguous()
     hole = torch.from_numpy(region.hole).to(device).expand(n, -1, -1).contiguous()
-    model: Any = checkpoint.priors[prior]
+    model = checkpoint.prior(prior)
     for state in resampling_steps(model, codes, hole, seeds, **sampling):
         yield {
             "codes": state.codes.cpu().numpy(),
