@@ -68,7 +68,7 @@ class Settings:
     seed: int = 0  # variation i has seed + i
     label: str | None = None
     guidance: float = 1.0  # 1: none
-    temperature: float = 0.7  # as vq.inpainting.TEMPERATURE
+    temperature: float = 0.9  # as vq.inpainting.TEMPERATURE
     top_k: int | None = None  # None: every code
     top_p: float = 1.0  # 1: every code
     steps: int = 12  # of a prior that settles codes all over the hole

@@ -234,7 +234,7 @@ def expect_defaults(page: Page) -> None:
     expect(page.locator("#label input")).to_have_value("No label")
     expect(number(page, "#variations")).to_have_value("1")
     expect(page.locator("#random input")).to_be_checked()
-    for setting, value in (("#temperature", "0.7"), ("#top-k", "0")):
+    for setting, value in (("#temperature", "0.9"), ("#top-k", "0")):
         expect(number(page, setting)).to_have_value(value)
 
 

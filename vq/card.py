@@ -21,6 +21,7 @@ from vq.stages import load_split
 # What stands below it in a card is of the second stage, and written by its experiment.
 SECOND_STAGE = "## A frame in three codes\n\n"
 SAMPLES = "samples-{prior}.jpg"
+SAMPLE_STEPS = 64  # of a prior of any order: with a whole picture's codes in few, they do not agree
 
 
 def write_card(
@@ -71,9 +72,13 @@ def sample_sheet(checkpoint: Checkpoint, prior: str) -> Image.Image:
 
     Seeds 0 to 7 of each class; where there are no classes, seeds 0 to 31.
     """
+
+    def drawn(seeds: range, label: str | None = None) -> np.ndarray:
+        return sample_pictures(checkpoint, prior, seeds, label=label, steps=SAMPLE_STEPS)
+
     if not checkpoint.labels:
-        return picture_grid(sample_pictures(checkpoint, prior, range(32)), columns=8)
-    rows = [sample_pictures(checkpoint, prior, range(8), label=n) for n in checkpoint.labels]
+        return picture_grid(drawn(range(32)), columns=8)
+    rows = [drawn(range(8), n) for n in checkpoint.labels]
     return picture_grid(np.concatenate(rows), columns=8)
 
 

@@ -29,7 +29,7 @@ MAX_VARIATIONS = 64
 # would let a rim of what is removed shine through.
 FEATHER = 2
 # Small priors spread some probability over codes that do not fit: regions look better below 1.
-TEMPERATURE = 0.7
+TEMPERATURE = 0.9
 LANCZOS_REACH = 3
 
 

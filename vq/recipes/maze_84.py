@@ -27,7 +27,7 @@ RECIPE = Recipe(
             map_size=(21, 21), merge=3, width=192, depth=4, heads=3, local_blocks=3
         ),
         training=TrainingConfig(
-            minutes=10.0, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.998
+            minutes=28.0, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.998
         ),
     ),
     pixelcnn=PixelCNNStage(
