@@ -106,7 +106,7 @@ def test_only_the_hole_is_filled_and_each_seed_alone_gives_the_same(
     asked = {"codes": {"codes": codes.tolist()}, "hole": hole.tolist(), "api_name": "/resample"}
     maps = client.predict(**asked, prior="pixelcnn", seed=MAX_SEED - 1, variations=2, steps=3)
     assert studio.settings == Settings(
-        prior="pixelcnn", seed=MAX_SEED - 1, variations=2, steps=3, temperature=0.7
+        prior="pixelcnn", seed=MAX_SEED - 1, variations=2, steps=3, temperature=0.9
     )
     assert [one["seed"] for one in maps] == [MAX_SEED - 1, MAX_SEED]
     filled = np.array([one["codes"] for one in maps])
