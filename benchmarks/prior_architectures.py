@@ -18,7 +18,7 @@ from vq.data import load_pictures
 from vq.evaluation import bits_per_code, label_indices
 from vq.priors.masked import MaskedPriorConfig
 from vq.recipes import get_recipe
-from vq.stages import code_maps, find_dataset, train_masked, training_maps, training_pictures
+from vq.stages import code_maps, find_dataset, train_prior, training_maps, training_pictures
 
 SHAPES = {
     "2x2 merged, deep": MaskedPriorConfig(width=256, depth=8, heads=4, local_blocks=2),
@@ -46,7 +46,7 @@ def measure(
         stage = dataclasses.replace(recipe.masked, model=config, training=training)
         with tempfile.TemporaryDirectory() as folder:
             candidate = dataclasses.replace(recipe, masked=stage)
-            model = train_masked(candidate, maps, Path(folder), quiet=True)
+            model = train_prior("masked", candidate, maps, Path(folder), quiet=True)
             last = (Path(folder) / "log.jsonl").read_text().splitlines()[-1]
         results[name] = {
             "bits_per_code": bits_per_code(model, test_codes, label_indices(model, test)),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vq.autoencoder import VQVAE
-from vq.checkpoints import Checkpoint, load
+from vq.checkpoints import Checkpoint, Prior, load
 from vq.data import DataError, Pictures, join, load_pictures
 from vq.generation import sample_pictures
 from vq.growth import continue_from, grown
@@ -23,7 +23,7 @@ from vq.objectives import MaskedPriorObjective, PixelCNNObjective, VQVAEObjectiv
 from vq.pictures import picture_grid
 from vq.priors.masked import MaskedPrior
 from vq.priors.pixelcnn import PixelCNN
-from vq.recipes import Recipe
+from vq.recipes import MaskedStage, PixelCNNStage, Recipe
 from vq.training import Objective, Run, TrainingConfig
 
 
@@ -106,22 +106,32 @@ def training_maps(autoencoder: VQVAE, data: Pictures) -> CodeMaps:
     )
 
 
-def train_masked(
+def train_prior(
+    name: str,
     recipe: Recipe,
     maps: CodeMaps,
     folder: Path,
     *,
-    start: MaskedPrior | None = None,
+    start: Prior | None = None,
     quiet: bool = False,
     device: str | None = None,
-) -> MaskedPrior:
-    """Train, or continue to train, the recipe's masked prior; returns averaged weights."""
-    stage = recipe.masked
+) -> Prior:
+    """Train, or continue to train, the recipe's prior of that name; returns averaged weights.
+
+    start: what it is at first (see `vq.growth.continue_from`); None: random.
+    """
+    stage = getattr(recipe, name)
     torch.manual_seed(stage.training.seed)  # the initial weights
-    model = MaskedPrior(dataclasses.replace(stage.model, **maps.shape()))
+    kind, objective_of = PRIORS[name]
+    model = kind(dataclasses.replace(stage.model, **maps.shape()))
     if start is not None:
         continue_from(start, model)
-    objective = MaskedPriorObjective(
+    _run(objective_of(stage, model, maps), stage.training, folder, quiet, device)
+    return model
+
+
+def _masked_objective(stage: MaskedStage, model: MaskedPrior, maps: CodeMaps) -> Objective:
+    return MaskedPriorObjective(
         model,
         maps.codes,
         maps.labels,
@@ -129,30 +139,19 @@ def train_masked(
         drop_label=stage.drop_label,
         seed=stage.training.seed,
     )
-    _run(objective, stage.training, folder, quiet, device)
-    return model
 
 
-def train_pixelcnn(
-    recipe: Recipe,
-    maps: CodeMaps,
-    folder: Path,
-    *,
-    start: PixelCNN | None = None,
-    quiet: bool = False,
-    device: str | None = None,
-) -> PixelCNN:
-    """Train, or continue to train, the recipe's PixelCNN; returns averaged weights."""
-    stage = recipe.pixelcnn
-    torch.manual_seed(stage.training.seed)  # the initial weights
-    model = PixelCNN(dataclasses.replace(stage.model, **maps.shape()))
-    if start is not None:
-        continue_from(start, model)
-    objective = PixelCNNObjective(
+def _pixelcnn_objective(stage: PixelCNNStage, model: PixelCNN, maps: CodeMaps) -> Objective:
+    return PixelCNNObjective(
         model, maps.codes, maps.labels, drop_label=stage.drop_label, seed=stage.training.seed
     )
-    _run(objective, stage.training, folder, quiet, device)
-    return model
+
+
+# Stage to the class of its prior, and what makes the objective of one.
+PRIORS: dict[str, tuple[type[Prior], Callable[..., Objective]]] = {
+    "masked": (MaskedPrior, _masked_objective),
+    "pixelcnn": (PixelCNN, _pixelcnn_objective),
+}
 
 
 def _run(
@@ -162,9 +161,6 @@ def _run(
     run = Run(objective, config, folder, device=device)
     run.train(quiet=quiet)
     run.load_average()
-
-
-PRIOR_TRAINERS: dict[str, Callable[..., Any]] = {"masked": train_masked, "pixelcnn": train_pixelcnn}
 
 
 @torch.inference_mode()
@@ -218,13 +214,14 @@ def train_recipe(
         raise DataError(f"a prior needs an autoencoder: there is none in {out}")
     else:
         checkpoint = old
-    for name, train in PRIOR_TRAINERS.items():
+    for name in PRIORS:
         if name not in stages:
             continue
         # As saved, so that the prior learns the very codes that users will get.
         checkpoint = load(out)
         maps = training_maps(checkpoint.autoencoder, data)
-        prior = train(
+        prior = train_prior(
+            name,
             recipe,
             maps,
             runs / name,
