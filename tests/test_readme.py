@@ -14,9 +14,9 @@ from PIL import Image
 from demo import api
 from tests.fake_studio import FakeStudio
 from tests.running_app import running_app
+from vq.arguments import build_parser
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint
-from vq.cli import build_parser
 from vq.priors.masked import MaskedPrior, MaskedPriorConfig
 
 ROOT = Path(__file__).resolve().parent.parent
