@@ -1,4 +1,4 @@
-"""A network that is trained on from another starts as that one does, bit for bit."""
+"""A network that is trained on from another starts as that one does."""
 
 from __future__ import annotations
 
@@ -36,6 +36,32 @@ def test_a_deeper_autoencoder_has_the_same_codes_and_the_same_pictures() -> None
     assert sum(isinstance(m, ResidualBlock) for m in model.decoder) == 5
 
 
+@pytest.mark.parametrize("widths", [(16, 4), (8, 12), (24, 12)])
+def test_a_wider_autoencoder_has_the_same_vectors_and_the_same_pictures(
+    widths: tuple[int, int],
+) -> None:
+    source = old()
+    config = dataclasses.replace(DEEP, hidden=widths[0], residual_hidden=widths[1])
+    model = grown(source, config).eval()
+    x = pictures()
+    assert torch.allclose(model.encoder(x), source.encoder(x), atol=1e-6)
+    z = model.quantizer.vectors(source.encode(x))
+    assert torch.allclose(model.decoder(z), source.decoder(z), atol=1e-6)
+
+
+def test_the_copies_of_a_unit_part_ways() -> None:
+    """Twins that get the same gradient would stay one unit."""
+    config = dataclasses.replace(SHALLOW, hidden=16)
+    model = grown(old(), config).train()
+    out = model(pictures())
+    (out.reconstruction.square().mean() + out.quantized.commitment_loss).backward()
+    for part in (model.encoder, model.decoder):
+        first = next(m for m in part if isinstance(m, torch.nn.Conv2d))
+        assert first.weight.grad is not None
+        one, other = first.weight.grad.chunk(2)
+        assert float((one - other).abs().max()) > 0.01 * float(one.abs().max())
+
+
 def test_what_was_added_learns() -> None:
     """A block that is 0 at both ends would never leave it."""
     model = grown(old(), DEEP).train()
@@ -61,7 +87,8 @@ def test_a_step_of_training_leaves_the_codes_what_they_are() -> None:
     [
         ({"decoder_blocks": 1}, "decoder_blocks must be 2 or more"),
         ({"num_codes": 32}, "num_codes must be 16 as there, not 32"),
-        ({"hidden": 16}, "hidden must be 8 as there, not 16"),
+        ({"hidden": 12}, "hidden must be a multiple of its 8, not 12"),
+        ({"residual_hidden": 2}, "residual_hidden must be a multiple of its 4, not 2"),
     ],
 )
 def test_what_cannot_be_continued_is_refused(change: dict[str, Any], message: str) -> None:

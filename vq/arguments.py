@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--start",
         metavar="CHECKPOINT",
-        help="train on from this checkpoint's networks, which may have fewer residual blocks than "
+        help="train on from this checkpoint's networks, which may be shallower or narrower than "
         "the recipe's (start at random)",
     )
     p.add_argument("--steps", type=int, help="budget of each stage in steps, not in minutes")

@@ -1,7 +1,9 @@
-"""Training on from a network that is there: a deeper one that starts as it (Net2Net).
+"""Training on from a network that is there: a deeper or wider one that starts as it (Net2Net).
 
 Chen et al., "Net2Net" (arXiv 1511.05641): a layer that is inserted starts as the identity, so
 nothing that was learned is lost. A residual block is the identity where its last convolution is 0.
+A wider layer has its units several times over, and what reads them shares its weight out among
+the copies, at random, so that they learn different things.
 """
 
 from __future__ import annotations
@@ -9,24 +11,32 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vq.autoencoder import VQVAE, ResidualBlock, VQVAEConfig
 from vq.registry import config_of
 
-# What may differ from the network that is continued: what is trained, not what is computed.
+WIDTHS = ("hidden", "residual_hidden")
+# What else may differ from the network that is continued: how it is trained, and what can be
+# added without a change to what it computes.
 FREE = ("encoder_blocks", "decoder_blocks", "ema_decay", "restart_below", "beta", "rotation")
 
 
 def grown(old: VQVAE, config: VQVAEConfig) -> VQVAE:
-    """A VQ-VAE of `config` that encodes and decodes exactly as `old` does, ready to be trained.
+    """A VQ-VAE of `config` that encodes and decodes as `old` does, ready to be trained.
 
-    Raises ValueError if `config` has fewer residual blocks, or differs in a field that changes
-    what is computed.
+    Bit for bit where it is as wide as the old one, else but for rounding.
+    Raises ValueError if `config` has fewer residual blocks, a width that is not a multiple of the
+    old one, or differs in a field that changes what is computed.
     """
     for field in dataclasses.fields(VQVAEConfig):
         mine, its = getattr(config, field.name), getattr(old.config, field.name)
-        if field.name not in FREE and mine != its:
+        if field.name in WIDTHS:
+            if mine % its:
+                raise ValueError(
+                    f"to start from it, {field.name} must be a multiple of its {its}, not {mine}"
+                )
+        elif field.name not in FREE and mine != its:
             raise ValueError(f"to start from it, {field.name} must be {its} as there, not {mine}")
     model = VQVAE(config)
     for part in ("encoder", "decoder"):
@@ -55,8 +65,24 @@ def _grow(old: nn.Sequential, new: nn.Sequential, part: str) -> None:
     missing = len(blocks[0]) - len(blocks[1])
     if missing > 0:
         raise ValueError(f"to start from it, {part}_blocks must be {len(blocks[0])} or more")
-    for source, target in (*zip(*others, strict=True), *zip(*blocks, strict=False)):
-        target.load_state_dict(source.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    for pair in (*zip(*others, strict=True), *zip(*blocks, strict=False)):
+        for source, target in zip(*(m.modules() for m in pair), strict=True):
+            if isinstance(source, nn.Conv2d | nn.ConvTranspose2d):
+                _widen(source, target, generator)
     for added in blocks[1][len(blocks[0]) :]:
         for weights in added.conv1.parameters():
             weights.zero_()
+
+
+def _widen(source: nn.Module, target: nn.Module, generator: torch.Generator) -> None:
+    """Copy n units to 0..n-1, to n..2n-1 and so on; to those that read them, each a share."""
+    inputs, outputs = (0, 1) if isinstance(source, nn.ConvTranspose2d) else (1, 0)
+    weight: Tensor = source.weight
+    copies = target.weight.shape[inputs] // weight.shape[inputs]
+    if copies > 1:
+        shares = 0.5 + torch.rand(copies, *weight.shape, generator=generator)
+        weight = torch.cat([*(weight * shares / shares.sum(0))], inputs)
+    copies = target.weight.shape[outputs] // weight.shape[outputs]
+    target.weight.copy_(torch.cat([weight] * copies, outputs))
+    target.bias.copy_(source.bias.repeat(copies))

@@ -16,8 +16,7 @@ RECIPE = Recipe(
     license="apache-2.0",
     size=84,
     autoencoder=AutoencoderStage(
-        # Narrow: on one core, many steps are worth more here than many units.
-        model=VQVAEConfig(hidden=64, residual_hidden=64, decoder_blocks=3),
+        model=VQVAEConfig(decoder_blocks=4),
         training=TrainingConfig(minutes=60.0, batch=16, learning_rate=1e-3, average=0.998),
         crop=64,
     ),
