@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vq.autoencoder import VQVAE, ResidualBlock, VQVAEConfig
 from vq.registry import config_of
 
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 WIDTHS = ("hidden", "residual_hidden")
 # What else may differ from the network that is continued: how it is trained, and what can be
 # added without a change to what it computes.
@@ -68,14 +69,14 @@ def _grow(old: nn.Sequential, new: nn.Sequential, part: str) -> None:
     generator = torch.Generator().manual_seed(0)
     for pair in (*zip(*others, strict=True), *zip(*blocks, strict=False)):
         for source, target in zip(*(m.modules() for m in pair), strict=True):
-            if isinstance(source, nn.Conv2d | nn.ConvTranspose2d):
+            if isinstance(source, Convolution) and isinstance(target, Convolution):
                 _widen(source, target, generator)
     for added in blocks[1][len(blocks[0]) :]:
         for weights in added.conv1.parameters():
             weights.zero_()
 
 
-def _widen(source: nn.Module, target: nn.Module, generator: torch.Generator) -> None:
+def _widen(source: Convolution, target: Convolution, generator: torch.Generator) -> None:
     """Copy n units to 0..n-1, to n..2n-1 and so on; to those that read them, each a share."""
     inputs, outputs = (0, 1) if isinstance(source, nn.ConvTranspose2d) else (1, 0)
     weight: Tensor = source.weight
@@ -85,4 +86,5 @@ def _widen(source: nn.Module, target: nn.Module, generator: torch.Generator) -> 
         weight = torch.cat([*(weight * shares / shares.sum(0))], inputs)
     copies = target.weight.shape[outputs] // weight.shape[outputs]
     target.weight.copy_(torch.cat([weight] * copies, outputs))
-    target.bias.copy_(source.bias.repeat(copies))
+    if source.bias is not None and target.bias is not None:
+        target.bias.copy_(source.bias.repeat(copies))
