@@ -168,6 +168,11 @@ class Description:
         return any(split.startswith("mazes/") for split in self.figures)
 
     @property
+    def whole(self) -> str | None:
+        """The prior that makes whole pictures if none is named (`vq.generation.whole_prior`)."""
+        return next(iter((*self.raster, *self.priors)), None)
+
+    @property
     def judge(self) -> str | None:
         """The prior that candidates are compared under, whichever made them.
 

@@ -213,6 +213,7 @@ class LatentSampler:
         parts, language = self.parts, language_of(request)
         new_seed = secrets.randbelow(LARGEST_RANDOM_SEED + 1)
         settings = Settings(
+            prior=PRIOR,
             variations=DRAWS,
             seed=new_seed if asked[parts.random_seed] else asked[parts.seed],
             temperature=asked[parts.temperature],
@@ -236,7 +237,7 @@ class LatentSampler:
                     updates |= self._unchosen(full=True)
                 if drawn is None or is_look(step):
                     maps = None if drawn is None else drawn.maps
-                    maps = seen(studio, step, PRIOR, settings.seeds, maps)
+                    maps = seen(studio, step, settings, settings.seeds, maps)
                     drawn = Drawn(latents, maps, source)
                     updates |= self._show(drawn, language)
                 if step.step < step.steps:

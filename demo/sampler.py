@@ -20,12 +20,14 @@ import numpy as np
 from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
+from demo.edit_view import class_of
 from demo.jobs import LARGEST_RANDOM_SEED, CodeStep, Refusal, Settings, StudioVerbs, picture_count
 from demo.session import Made, Origin, Snapshot
 from demo.shelf import Shelf
 from demo.text import language_of, say
 from demo.toasts import Updates, expected, failed
 from vq.pictures import picture_grid
+from vq.priors import label_of
 
 LOOKS = 6  # times that pictures at work are decoded and shown, the last included
 UNFILLED = 128  # grey, in a saved picture; on the page what has no code yet is see-through
@@ -35,7 +37,8 @@ UNFILLED = 128  # grey, in a saved picture; on the page what has no code yet is 
 class Generated:
     """Pictures `(N, H, W, 3)` as far as they are, their codes, and what remains `(N, h, w)`.
 
-    `prior` made them all, each from its seed; `model` names its checkpoint (`demo.shelf`).
+    `prior` made them all, each from its seed and of its class; `model` names its checkpoint
+    (`demo.shelf`).
     """
 
     model: str
@@ -44,6 +47,7 @@ class Generated:
     remaining: np.ndarray
     prior: str
     seeds: tuple[int, ...]
+    labels: tuple[str | None, ...]  # class names
 
     @property
     def finished(self) -> np.ndarray:
@@ -134,7 +138,7 @@ class Sampler:
                     if generated is None:
                         updates |= self._unchosen()
                     if generated is None or is_look(step):
-                        generated = seen(studio, step, settings.prior, seeds, generated)
+                        generated = seen(studio, step, settings, seeds, generated)
                         updates |= self._show(generated)
                     yield updates
         except Exception as error:
@@ -170,11 +174,14 @@ class Sampler:
         if generated is None or not 0 <= event.index < len(generated.seeds):
             return {self.parts.chosen: chosen}
         finished = bool(generated.finished[event.index])
+        label, language = generated.labels[event.index], language_of(request)
+        key = "generate_chosen" if label is None else "generate_chosen_label"
         text = say(
-            language_of(request),
-            "generate_chosen" if finished else "generate_unfinished",
+            language,
+            key if finished else "generate_unfinished",
             number=event.index + 1,
             count=len(generated.seeds),
+            label="" if label is None else class_of(label, language),
             seed=generated.seeds[event.index],
         )
         return {
@@ -257,7 +264,7 @@ def is_look(step: CodeStep) -> bool:
 def seen(
     studio: StudioVerbs,
     step: CodeStep,
-    prior: str,
+    settings: Settings,
     seeds: tuple[int, ...],
     before: Generated | None,
 ) -> Generated:
@@ -272,5 +279,8 @@ def seen(
     for i, picture in decoded.items():
         unfilled = step.remaining[i].repeat(stride, 0).repeat(stride, 1)[..., None]
         pictures[i] = np.where(unfilled, UNFILLED, picture)
-    model = studio.describe().name
-    return Generated(model, pictures, step.codes, step.remaining, prior, seeds)
+    about = studio.describe()
+    labels = tuple(label_of(about.labels, settings.label, seed) for seed in seeds)
+    return Generated(
+        about.name, pictures, step.codes, step.remaining, settings.prior, seeds, labels
+    )

@@ -44,7 +44,7 @@ from vq.data import DataError
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.front_matter import figures
 from vq.precision import fast, release_memory
-from vq.priors import RasterPrior
+from vq.priors import EACH_LABEL, RasterPrior
 from vq.surprise import code_bits_steps, filling_bits
 from vq.weights import fingerprint
 
@@ -147,7 +147,7 @@ class Studio:
 
         Raises `Refusal` for a prior or label that is not there, before anything is computed.
         """
-        self._chosen(settings.prior, settings.label)
+        self._chosen(settings.prior, settings.label, each=True)
         return self._steps(picture, codes, cells, settings)
 
     def _steps(
@@ -174,13 +174,13 @@ class Studio:
         self, codes: np.ndarray, cells: np.ndarray, settings: Settings
     ) -> Generator[CodeStep, None, None]:
         """`resample` for codes `(h, w)` that have no picture."""
-        self._chosen(settings.prior, settings.label)
+        self._chosen(settings.prior, settings.label, each=True)
         sampling = {**self._sampling(settings), "keep": settings.keep}
         return self._fill(codes, cells, settings.seeds, sampling)
 
     def generate(self, count: int, settings: Settings) -> Generator[CodeStep, None, None]:
         """`count` whole maps at the prior's own size, a few at a time; map i has seed + i."""
-        size = self._chosen(settings.prior, settings.label).config.map_size
+        size = self._chosen(settings.prior, settings.label, each=True).config.map_size
         # No code is known beforehand, so there is nothing for particles to lead up to.
         sampling = {**self._sampling(settings), "particles": 1}
         return self._generate(size, [settings.seed + i for i in range(count)], sampling)
@@ -205,16 +205,20 @@ class Studio:
         while (state := self._next(job)) is not None:
             yield CodeStep(at_work=range(len(seeds)), **state)
 
-    def _chosen(self, name: str, label: str | None) -> Any:
-        """The prior of that name, if it knows the label; raises `Refusal` otherwise."""
+    def _chosen(self, name: str, label: str | None, *, each: bool = False) -> Any:
+        """The prior of that name, if it knows the label; raises `Refusal` otherwise.
+
+        each: whether the label may stand for each of them in turn.
+        """
         if not self._priors:
             raise Refusal("error_no_prior", model=self._name)
         prior = self._priors.get(name) if isinstance(name, str) else None
         if prior is None:
             known = ", ".join(self._priors)
             raise Refusal("error_choice", name="prior", got=reprlib.repr(name), known=known)
-        if label is not None and label not in prior.config.labels:
-            known = ", ".join(prior.config.labels)
+        labels = (*prior.config.labels, EACH_LABEL) if each else prior.config.labels
+        if label is not None and label not in labels:
+            known = ", ".join(labels)
             raise Refusal("error_choice", name="label", got=reprlib.repr(label), known=known)
         return prior
 
@@ -314,7 +318,7 @@ class Studio:
 
         Raises `Refusal` for what the library refuses, before anything is computed.
         """
-        self._chosen(settings.prior, settings.label)
+        self._chosen(settings.prior, settings.label, each=True)
         if not mask.any():
             raise Refusal("error_empty_mask")
         return self._inpaint(picture, mask, settings)

@@ -28,6 +28,7 @@ from demo.jobs import (
     Settings,
     Step,
 )
+from vq.priors import label_of
 
 STRIDE = 4
 LEVELS = 8
@@ -120,7 +121,7 @@ class FakeStudio:
         return self._steps(picture, codes, cells, settings)
 
     def _begin(self, settings: Settings) -> None:
-        self._check(settings.prior, settings.label)
+        self._check(settings.prior, label_of(LABELS, settings.label, settings.seed))
         self.settings = settings
 
     def _check(self, prior: str, label: str | None) -> None:

@@ -109,7 +109,7 @@ def test_generate_choose_save_and_send_to_edit(
         expect(page.locator(button)).to_be_disabled()
     tiles(page).nth(5).click()
     expect(page.locator("#generate-caption")).to_have_text(
-        f"Picture 6 of 8, seed {settings.seed + 5}."
+        f"Picture 6 of 8: castle, seed {settings.seed + 5}."
     )
     for button, size in (("#generate-save", SIDE), ("#generate-save-all", 4 * SIDE + 6)):
         with page.expect_download() as download:

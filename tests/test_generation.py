@@ -18,6 +18,7 @@ from demo.studio import TOGETHER, TURN, Studio
 from tests.edit_tab import ENGLISH
 from tests.tiny_checkpoint import tiny_checkpoint
 from vq.checkpoints import DEFAULT_CHECKPOINT, Checkpoint
+from vq.generation import sample_pictures, whole_prior
 from vq.priors.pixelcnn import PixelCNN, PixelCNNConfig
 from vq.surprise import code_bits
 from vq.weights import fingerprint
@@ -81,6 +82,35 @@ def test_a_seed_has_its_picture_whatever_the_size_of_the_grid(studio: Studio, pr
     for i in (0, 2, TOGETHER + 1):
         (alone,) = steps_of(studio, 1, seed=3 + i, **settings)[-1].codes
         np.testing.assert_array_equal(alone, many[i])
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_each_class_in_turn_is_each_class_asked_for(studio: Studio, prior: str) -> None:
+    """`*` gives a seed what the class does whose turn it is, and no two classes the same."""
+    settings = {"prior": prior, "steps": 4, "guidance": 3.0, "temperature": 1.0}
+    labels = tiny().priors[prior].config.labels
+    maps = steps_of(studio, 5, seed=7, label="*", **settings)[-1].codes
+    for seed, codes in enumerate(maps, 7):
+        of_class = [
+            steps_of(studio, 1, seed=seed, label=name, **settings)[-1].codes[0] for name in labels
+        ]
+        np.testing.assert_array_equal(codes, of_class[seed % len(labels)])
+        assert (of_class[0] != of_class[1]).any()
+    for label in ("*", "**"):  # a map's bits are those of one class
+        with pytest.raises(Refusal, match="label"):
+            studio.surprise(maps[0], prior, label)
+
+
+def test_whole_pictures_come_from_the_prior_in_raster_order() -> None:
+    assert whole_prior(tiny().priors) == "pixelcnn"
+    assert whole_prior({"masked": tiny().priors["masked"]}) == "masked"
+    assert whole_prior({}) is None
+    assert Studio(tiny(), "tiny", "cpu").describe().whole == "pixelcnn"
+    seeds, settings = [3], {"label": "*", "guidance": 2.0}
+    np.testing.assert_array_equal(
+        sample_pictures(tiny(), None, seeds, **settings),
+        sample_pictures(tiny(), "pixelcnn", seeds, **settings),
+    )
 
 
 def test_a_closed_job_leaves_the_models_to_others(studio: Studio) -> None:

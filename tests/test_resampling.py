@@ -175,12 +175,12 @@ def test_nor_does_a_real_network_round_otherwise_in_a_batch() -> None:
     prior = MaskedPrior(MaskedPriorConfig(width=192, heads=3, depth=2, local_blocks=1)).eval()
     tokens = torch.randint(0, 512, (2, 32, 32))
     known = torch.rand(2, 32, 32) < 0.5
-    sampling = Sampling(1.0, None, 1.0, -1, 1.0)
+    labels = torch.tensor([-1, -1])
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        together = guided_logits(prior, tokens, known, ~known, sampling)
-        alone = guided_logits(prior, tokens[:1], known[:1], ~known[:1], sampling)
+        together = guided_logits(prior, tokens, known, ~known, labels, 1.0)
+        alone = guided_logits(prior, tokens[:1], known[:1], ~known[:1], labels[:1], 1.0)
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(alone, together[: len(alone)])
@@ -218,7 +218,7 @@ def test_draws_follow_temperature_top_k_and_top_p(
     p /= p.sum()
     n = 40_000
     uniform = torch.rand(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    sampling = Sampling(temperature, top_k, top_p, -1, 1.0)
+    sampling = Sampling(temperature, top_k, top_p, (-1,), 1.0)
     found = draw(torch.tensor(LOGITS).expand(n, 5), uniform, sampling)
     share = torch.bincount(found, minlength=5).numpy() / n
     assert np.allclose(share, p, atol=0.012)
@@ -230,9 +230,9 @@ def test_draws_follow_temperature_top_k_and_top_p(
 def test_draws_at_the_ends_of_the_distribution(uniform: float, temperature: float) -> None:
     logits = torch.tensor([[0.0, -float("1e30"), 5.0]])
     u = torch.tensor([uniform], dtype=torch.float64)
-    code = int(draw(logits, u, Sampling(temperature, None, 1.0, -1, 1.0)))
+    code = int(draw(logits, u, Sampling(temperature, None, 1.0, (-1,), 1.0)))
     assert code == 2 if temperature < 1 else code in (0, 2)
-    assert int(draw(logits, u, Sampling(temperature, 1, 1.0, -1, 1.0))) == 2
+    assert int(draw(logits, u, Sampling(temperature, 1, 1.0, (-1,), 1.0))) == 2
 
 
 def test_temperature_zero_takes_the_likeliest() -> None:

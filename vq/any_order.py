@@ -151,7 +151,8 @@ def _fill(
     at = tuple(torch.cat(cells, 1))
     if not at[0].numel():
         return
-    logits = guided_logits(prior, tokens, known, wanted, sampling)
+    labels = codes.new_tensor([sampling.labels[view.index] for view in views])
+    logits = guided_logits(prior, tokens, known, wanted, labels, sampling.guidance)
     drawn = draw(logits, torch.cat(uniform).to(logits.device), sampling)
     codes[at] = drawn
     log_p[at] = logits.gather(1, drawn[:, None])[:, 0] - logits.logsumexp(1)
@@ -160,9 +161,16 @@ def _fill(
 
 @torch.inference_mode()
 def guided_logits(
-    prior: OrderAgnosticPrior, tokens: Tensor, known: Tensor, at: Tensor, sampling: Sampling
+    prior: OrderAgnosticPrior,
+    tokens: Tensor,
+    known: Tensor,
+    at: Tensor,
+    labels: Tensor,
+    guidance: float,
 ) -> Tensor:
     """Logits (n, K) float32 at the wanted positions, with classifier-free guidance if asked.
+
+    labels: (B,) int64, one a map, -1 for none.
 
     On a CPU each map is a batch of its own: how sums are rounded depends on the shape of the
     batch, and a picture must not depend on its batch mates (batches of 4 would be 1.5 times
@@ -173,22 +181,28 @@ def guided_logits(
     else:
         batches = [slice(None)]
     with fast(tokens.device):
-        logits = torch.cat([_guided(prior, tokens[b], known[b], at[b], sampling) for b in batches])
+        logits = torch.cat(
+            [_guided(prior, tokens[b], known[b], at[b], labels[b], guidance) for b in batches]
+        )
     if not torch.isfinite(logits).all():
         raise FloatingPointError("the prior gives logits that are not finite")
     return logits
 
 
 def _guided(
-    prior: OrderAgnosticPrior, tokens: Tensor, known: Tensor, at: Tensor, sampling: Sampling
+    prior: OrderAgnosticPrior,
+    tokens: Tensor,
+    known: Tensor,
+    at: Tensor,
+    labels: Tensor,
+    guidance: float,
 ) -> Tensor:
-    labels = tokens.new_full((len(tokens),), sampling.label)
-    if sampling.label < 0 or sampling.guidance == 1:
+    if guidance == 1 or bool((labels < 0).all()):
         return prior.logits(tokens, known, labels, at)
     both = torch.cat([labels, torch.full_like(labels, -1)])
     tokens, known, at = (torch.cat([t, t]) for t in (tokens, known, at))
     given, free = prior.logits(tokens, known, both, at).chunk(2)
-    return free + sampling.guidance * (given - free)
+    return free + guidance * (given - free)
 
 
 def schedule(codes: int, steps: int) -> list[int]:

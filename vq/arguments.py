@@ -141,7 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--latents", metavar="CODES", help="as `latents` prints them: given these, not from a prior"
     )
     _add_common(p)
-    _add_sampling(p)
+    _add_sampling(p, prior="one in raster order, or its first", temperature=1.0)
 
     p = commands.add_parser(
         "pull",
@@ -183,16 +183,18 @@ def _add_common(p: argparse.ArgumentParser) -> None:
     _add_checkpoint(p, "--checkpoint")
 
 
-def _add_sampling(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--prior", help="name of a prior of the checkpoint (its first)")
+def _add_sampling(
+    p: argparse.ArgumentParser, prior: str = "its first", temperature: float = TEMPERATURE
+) -> None:
+    p.add_argument("--prior", help=f"name of a prior of the checkpoint ({prior})")
     p.add_argument("--seed", type=int, default=0, help="of the first; the next ones follow (0)")
-    p.add_argument("--label", help="class name")
+    p.add_argument("--label", help='class name; "*": each in turn, by seed')
     p.add_argument("--guidance", type=float, default=1.0, help="towards the class; 1 is none (1)")
     p.add_argument(
         "--temperature",
         type=float,
-        default=TEMPERATURE,
-        help=f"1 samples the prior as it is, 0 takes the likeliest ({TEMPERATURE})",
+        default=temperature,
+        help=f"1 samples the prior as it is, 0 takes the likeliest ({temperature:g})",
     )
     p.add_argument("--top-k", type=int, help="draw from the k likeliest codes only")
     p.add_argument("--top-p", type=float, default=1.0, help="draw from this much probability (1)")

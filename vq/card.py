@@ -13,7 +13,7 @@ from PIL import Image
 
 from vq.checkpoints import Checkpoint, load
 from vq.evaluation import evaluate
-from vq.generation import sample_pictures
+from vq.generation import GUIDANCE, sample_pictures
 from vq.pictures import picture_grid
 from vq.recipes import Recipe
 from vq.stages import load_split
@@ -56,7 +56,11 @@ def write_card(
     for prior in checkpoint.priors:
         name = SAMPLES.format(prior=prior)
         sample_sheet(checkpoint, prior).save(path / name, quality=90)
-        rows = ", one class a row" if checkpoint.labels else ""
+        rows = (
+            f", one class a row: four as they come, the same four with guidance {GUIDANCE:g}"
+            if checkpoint.labels
+            else ""
+        )
         samples.append(f"![Samples of {prior}{rows}]({name})")
     text = text.replace("{figures}", _table(figures)).replace("{samples}", "\n\n".join(samples))
     if checkpoint.map_vae is not None:
@@ -68,17 +72,20 @@ def write_card(
 
 
 def sample_sheet(checkpoint: Checkpoint, prior: str) -> Image.Image:
-    """Eight pictures of each class, one class a row, from the prior as it is (temperature 1).
+    """Pictures of each class, one class a row, at temperature 1.
 
-    Seeds 0 to 7 of each class; where there are no classes, seeds 0 to 31.
+    Seeds 0 to 3 of each class from the prior as it is, then the same with `vq.generation.GUIDANCE`;
+    where there are no classes, seeds 0 to 31.
     """
 
-    def drawn(seeds: range, label: str | None = None) -> np.ndarray:
-        return sample_pictures(checkpoint, prior, seeds, label=label, steps=SAMPLE_STEPS)
+    def drawn(seeds: range, label: str | None = None, guidance: float = 1.0) -> np.ndarray:
+        return sample_pictures(
+            checkpoint, prior, seeds, label=label, guidance=guidance, steps=SAMPLE_STEPS
+        )
 
     if not checkpoint.labels:
         return picture_grid(drawn(range(32)), columns=8)
-    rows = [drawn(range(8), n) for n in checkpoint.labels]
+    rows = [drawn(range(4), n, g) for n in checkpoint.labels for g in (1.0, GUIDANCE)]
     return picture_grid(np.concatenate(rows), columns=8)
 
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from vq.checkpoints import Checkpoint
+from vq.checkpoints import Checkpoint, Prior
 from vq.inpainting import decode
+from vq.priors import RasterPrior
 from vq.resampling import resample
+
+GUIDANCE = 3.0  # where a picture shows its class, and those of one class still differ
+
+
+def whole_prior(priors: Mapping[str, Prior]) -> str | None:
+    """Which of them makes whole pictures if none is named: one in raster order, or the first.
+
+    With nothing known, codes that are settled all over a map in few steps come together worse.
+    """
+    raster = (name for name, prior in priors.items() if isinstance(prior, RasterPrior))
+    return next(raster, next(iter(priors), None))
 
 
 def sample_pictures(
@@ -18,10 +30,10 @@ def sample_pictures(
 ) -> np.ndarray:
     """Pictures (N, H, W, 3) uint8 that a prior makes alone, one a seed.
 
-    prior: its name (None: the checkpoint's first). The keyword arguments are those of
+    prior: its name (None: `whole_prior`). The keyword arguments are those of
     `vq.resampling.resample`. Raises ValueError if one cannot be used.
     """
-    model = checkpoint.prior(prior)
+    model = checkpoint.prior(prior or whole_prior(checkpoint.priors))
     device = next(model.parameters()).device
     pictures = []
     for i in range(0, len(seeds), 8):

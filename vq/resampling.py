@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vq import any_order, smc
-from vq.priors import OrderAgnosticPrior, RasterPrior, label_index
+from vq.priors import OrderAgnosticPrior, RasterPrior, label_index, label_of
 from vq.sampling import ResamplingStep, Sampling
 
 MAX_GUIDANCE = 20.0
@@ -51,8 +51,9 @@ def resample(
     temperature: divides the logits; 0 takes the likeliest code. top_k, top_p: draw only from
     the k likeliest codes (a k above K changes nothing), or from the fewest that hold the share
     p of the probability.
-    label: class name of the prior, or None. guidance: 1 samples p(z | label) as it is, more
-    moves away from the unlabelled prior (classifier-free guidance, arXiv 2207.12598).
+    label: class name of the prior, "*" for each of its classes in turn, by seed, or None.
+    guidance: 1 samples p(z | label) as it is, more moves away from the unlabelled prior
+    (classifier-free guidance, arXiv 2207.12598).
     steps: for an order-agnostic prior. Forward passes a window; as many as hole codes, or more,
     is one code at a time, which samples the model exactly, fewer draw several codes at once as
     if independent.
@@ -182,7 +183,9 @@ def check_arguments(
         raise ValueError(f"particles must be from 1 to {MAX_PARTICLES}, not {particles!r}")
     if not 0 <= keep < 1:
         raise ValueError(f"keep must be 0 or more, and below 1, not {keep}")
-    return Sampling(temperature, top_k, top_p, label_index(prior.config, label), guidance)
+    names = (label_of(prior.config.labels, label, seed) for seed in seeds)
+    labels = tuple(label_index(prior.config, name) for name in names)
+    return Sampling(temperature, top_k, top_p, labels, guidance)
 
 
 def kept_codes(hole: Tensor, seeds: Sequence[int], keep: float) -> Tensor:

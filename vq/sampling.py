@@ -23,7 +23,7 @@ class Sampling(NamedTuple):
     temperature: float
     top_k: int | None
     top_p: float
-    label: int
+    labels: tuple[int, ...]  # one a picture, -1: none
     guidance: float
 
 

@@ -108,6 +108,7 @@ def filling_steps(
                 prior,
                 codes[pictures, part.rows, part.columns],
                 part,
+                pictures,
                 [generators[i] for i in pictures],
                 sampling,
                 particles,
@@ -163,6 +164,7 @@ class Filling:
         prior: RasterPrior,
         codes: Tensor,  # (P, h, w), the part's
         part: Part,
+        pictures: list[int],  # which of all they are
         generators: list[torch.Generator],
         sampling: Sampling,
         particles: int,
@@ -172,8 +174,8 @@ class Filling:
         self.rows = torch.arange(codes.shape[1], device=codes.device)[:, None]
         # What is in a hole yet to be filled may be anything.
         codes = codes.masked_fill(torch.from_numpy(part.drawn).to(codes.device), 0)
-        self.guided = sampling.label >= 0 and sampling.guidance != 1
-        labels = codes.new_full((len(codes),), sampling.label)
+        labels = codes.new_tensor([sampling.labels[i] for i in pictures])
+        self.guided = sampling.guidance != 1 and bool((labels >= 0).any())
         if self.guided:  # the same maps twice, with and without the class
             codes, labels = codes.repeat(2, 1, 1), labels.repeat(2)
             labels[len(codes) // 2 :] = -1

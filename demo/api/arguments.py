@@ -125,12 +125,17 @@ def chosen(shelf: Shelf, model: Any) -> StudioVerbs:
     return shelf.default if model is None else shelf.get(model)
 
 
-def prior_of(studio: StudioVerbs, prior: str | None) -> str:
-    """The prior of that name, or the studio's first. Raises `Refusal` where it has none at all."""
+def prior_of(studio: StudioVerbs, prior: str | None, *, whole: bool = False) -> str:
+    """The prior of that name, or the studio's first, or that for whole pictures.
+
+    Raises `Refusal` where it has none at all.
+    """
     about = studio.describe()
     if not about.priors:
         raise Refusal("error_no_prior", model=about.name)
-    return about.priors[0] if prior is None else prior
+    if prior is not None:
+        return prior
+    return (about.whole if whole else None) or about.priors[0]
 
 
 def read_code_map(value: Any, shelf: Shelf) -> tuple[StudioVerbs, np.ndarray]:

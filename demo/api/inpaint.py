@@ -49,12 +49,13 @@ def build(shelf: Shelf) -> None:
 
         picture: PNG, JPEG or WebP, at most 20 MB. mask: a picture of the same size, white where to
         repaint. prior: one of the model's in /models, or none for its first. seed: 0 to 4294967295.
-        label: one of the model's classes, or none. mode: "vary" makes something akin to what is
-        there, "remove" blanks it first. temperature: 0.05 to 5. top_k, top_p: draw among the
-        likeliest codes only. guidance: how hard to follow the label; 1 is as trained. steps: 1 to
-        256, for a prior that settles codes all over the hole, as "masked". particles: 1 to 64,
-        fillings tried side by side by one that goes row by row, as "pixelcnn". More of either is
-        better and slower. model: the name of one of /models, or none for the default.
+        label: one of the model's classes, "*" for each in turn, by seed, or none. mode: "vary"
+        makes something akin to what is there, "remove" blanks it first. temperature: 0.05 to 5.
+        top_k, top_p: draw among the likeliest codes only. guidance: how hard to follow the label; 1
+        is as trained. steps: 1 to 256, for a prior that settles codes all over the hole, as
+        "masked". particles: 1 to 64, fillings tried side by side by one that goes row by row, as
+        "pixelcnn". More of either is better and slower. model: the name of one of /models, or none
+        for the default.
         """
         with answering(request):
             studio = chosen(shelf, model)

@@ -51,13 +51,13 @@ def build(shelf: Shelf) -> None:
         codes: a code map as /encode gives it, at most 128 rows and columns. hole: rows of 0 and 1
         of the same size, 1 where to fill; all other codes stay. prior: one of the model's in
         /models, or none for its first. seed: 0 to 4294967295. variations: 1 to 8; number i has seed
-        + i, and is what that seed gives alone. label: one of the model's classes, or none.
-        temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only. guidance: how
-        hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior of any order.
-        particles: 1 to 64, fillings tried side by side by one in raster order. keep: 0 to 0.95,
-        the share of the hole's codes that stay, in places that each seed draws: the more, the more
-        akin is what comes to the map as it was sent. Returns a code map for each variation, with
-        its seed.
+        + i, and is what that seed gives alone. label: one of the model's classes, "*" for each in
+        turn, by seed, or none. temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes
+        only. guidance: how hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior
+        of any order. particles: 1 to 64, fillings tried side by side by one in raster order. keep:
+        0 to 0.95, the share of the hole's codes that stay, in places that each seed draws: the
+        more, the more akin is what comes to the map as it was sent. Returns a code map for each
+        variation, with its seed.
         """
         with answering(request):
             studio, known = read_code_map(codes, shelf)
@@ -96,16 +96,17 @@ def build(shelf: Shelf) -> None:
         """Pictures that a prior makes alone, as PNG, and their code maps.
 
         n: 1 to 16; number i has seed + i, and is what that seed gives alone. prior: one of the
-        model's in /models, or none for its first. seed: 0 to 4294967295. label: one of the model's
-        classes, or none. temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only.
-        guidance: how hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior of any
-        order. model: the name of one of /models, or none for the default. Returns the files, and a
-        code map for each of them, with its seed.
+        model's in /models, or none for one in raster order, if it has one, or its first. seed: 0 to
+        4294967295. label: one of the model's classes, "*" for each in turn, by seed, or none.
+        temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only. guidance: how
+        hard to follow the label; 1 is as trained, 3 makes it plain. steps: 1 to 256, for a prior of
+        any order. model: the name of one of /models, or none for the default. Returns the files,
+        and a code map for each of them, with its seed.
         """
         with answering(request):
             count, studio = picture_count(n), chosen(shelf, model)
             settings = Settings(
-                prior=prior_of(studio, prior),
+                prior=prior_of(studio, prior, whole=True),
                 seed=seed,
                 label=label,
                 guidance=guidance,

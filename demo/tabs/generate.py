@@ -16,6 +16,8 @@ from demo.tabs.seed_row import seed_row
 from demo.text import INTERFACE as _
 from demo.text import language_of, name_of, say
 from demo.toasts import guarded
+from vq.generation import GUIDANCE
+from vq.priors import EACH_LABEL
 
 COUNTS = (4, 8, 12, 16)
 # Where each kind of prior makes its best whole pictures: nothing known holds them together.
@@ -112,18 +114,22 @@ def _settings(shelf: Shelf, model: gr.Dropdown) -> dict[str, gr.components.Compo
         return (
             gr.update(
                 choices=priors,
-                value=name if name in about.priors else next(iter(about.priors), None),
+                value=name if name in about.priors else about.whole,
             ),
             gr.update(
-                choices=[(say(language, "generate_any_label"), ""), *classes],
-                value=chosen if chosen in about.labels else "",
+                choices=[
+                    (say(language, "generate_each_label"), EACH_LABEL),
+                    (say(language, "generate_any_label"), ""),
+                    *classes,
+                ],
+                value=chosen if chosen in (*about.labels, "") else EACH_LABEL,
                 visible=bool(classes),
             ),
             gr.update(visible=bool(classes)),
         )
 
     about = shelf.default.describe()
-    first = next(iter(about.priors), None)
+    first = about.whole
     classes = [(name_of("class", name), name) for name in about.labels]
     with gr.Group():
         prior = gr.Radio(
@@ -134,8 +140,8 @@ def _settings(shelf: Shelf, model: gr.Dropdown) -> dict[str, gr.components.Compo
             elem_id="generate-prior",
         )
         label = gr.Dropdown(
-            [(_("generate_any_label"), ""), *classes],
-            value="",
+            [(_("generate_each_label"), EACH_LABEL), (_("generate_any_label"), ""), *classes],
+            value=EACH_LABEL,
             label=_("label_label"),
             info=_("generate_label_info"),
             visible=bool(about.labels),
@@ -166,7 +172,7 @@ def _settings(shelf: Shelf, model: gr.Dropdown) -> dict[str, gr.components.Compo
         guidance = gr.Slider(
             1.0,
             8.0,
-            value=2.0,
+            value=GUIDANCE,
             step=0.5,
             label=_("guidance_label"),
             info=_("generate_guidance_info"),

@@ -5,6 +5,7 @@ What a sampler may rely on, whatever the network, is `Prior`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -89,6 +90,20 @@ class RasterPrior(Protocol):
     def walk(self, codes: Tensor, labels: Tensor | None = None, *, row: int = 0) -> RasterWalk:
         """Code by code from the start of `row`. Arguments as for `bits`; codes are copied."""
         ...
+
+
+EACH_LABEL = "*"  # stands for every class in turn
+
+
+def label_of(labels: Sequence[str], label: str | None, seed: int) -> str | None:
+    """The class a seed's picture is to have: `label`, or that whose turn it is if `EACH_LABEL`.
+
+    Seeds that follow one another have classes that do, the first class after the last. Each of no
+    classes is none.
+    """
+    if label != EACH_LABEL:
+        return label
+    return labels[seed % len(labels)] if labels else None
 
 
 def label_index(config: PriorConfig, label: str | None) -> int:
