@@ -273,6 +273,32 @@ def test_encode_and_decode_are_reconstruct_in_two_steps(
     assert Image.open(out).size == (32, 24)
 
 
+def test_searched_codes_give_a_picture_back_better(
+    checkpoint: str, picture: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original, errors = np.asarray(Image.open(picture).convert("RGB")).astype(float), []
+    for more in ([], ["--search", "1"], ["--search"]):
+        codes, decoded, whole = (tmp_path / name for name in ("a.codes", "b.png", "c.png"))
+        last = ["--checkpoint", checkpoint]
+        assert main(["encode", str(picture), "-o", str(codes), *last, *more]) == 0
+        assert main(["decode", str(codes), "-o", str(decoded), *last]) == 0
+        assert main(["reconstruct", str(picture), "-o", str(whole), *last, *more]) == 0
+        pixels = np.asarray(Image.open(decoded))
+        np.testing.assert_array_equal(pixels, np.asarray(Image.open(whole)))
+        errors.append(float(np.square(pixels - original).mean()))
+    assert errors[0] > errors[1] > errors[2]
+
+    capsys.readouterr()
+    command = ["evaluate", checkpoint, "--data", str(data / "scenes128"), "--split", "train"]
+    figures = []
+    for more in ([], ["--search", "4"]):
+        assert main([*command, "--size", "32", "--limit", "4", "--json", *more]) == 0
+        figures.append(json.loads(capsys.readouterr().out)["mse"])
+    assert figures[0] > figures[1]
+    assert main([*command, "--search", "65"]) == 2
+    assert "passes must be a whole number from 0 to 64, not 65" in capsys.readouterr().err
+
+
 def test_decode_refuses_what_is_damaged_or_of_another_checkpoint(
     checkpoint: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

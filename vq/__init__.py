@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vq.autoencoder import VQVAE, VQVAEConfig
     from vq.checkpoints import DEFAULT_CHECKPOINT, Checkpoint, CheckpointError
+    from vq.code_search import search_codes
     from vq.hub import load
     from vq.inpainting import inpaint
     from vq.pictures import PictureError, read_picture
@@ -30,6 +31,7 @@ _HOMES = {
     "DEFAULT_CHECKPOINT": "vq.checkpoints",
     "Checkpoint": "vq.checkpoints",
     "CheckpointError": "vq.checkpoints",
+    "search_codes": "vq.code_search",
     "load": "vq.hub",
     "inpaint": "vq.inpainting",
     "PictureError": "vq.pictures",
@@ -54,6 +56,7 @@ __all__ = [
     "read_picture",
     "resample",
     "resampling_steps",
+    "search_codes",
 ]
 
 

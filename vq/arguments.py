@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vq.checkpoints import DEFAULT_CHECKPOINT
+from vq.code_search import PASSES
 from vq.hub import DEADLINE
 from vq.inpainting import MODES, TEMPERATURE
 from vq.recipes import STAGES
@@ -80,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--limit", type=int, help="use this many pictures, spread over the set")
     p.add_argument("--size", type=int, default=128, help="side in pixels (128)")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _add_search(p)
 
     p = commands.add_parser(
         "card",
@@ -95,6 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("reconstruct", help="encode and decode a picture")
     p.add_argument("picture", type=Path)
     _add_common(p)
+    _add_search(p)
 
     p = commands.add_parser(
         "encode",
@@ -105,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("picture", type=Path)
     _add_common(p)
     p.add_argument("--longest", type=int, help="shrink until no side is above so many pixels")
+    _add_search(p)
 
     p = commands.add_parser("decode", help="make the picture of a code map's file")
     p.add_argument("codes", type=Path, help="a file that `encode` or the app wrote")
@@ -181,6 +185,19 @@ def _add_checkpoint(p: argparse.ArgumentParser, name: str, **options: Any) -> No
 def _add_common(p: argparse.ArgumentParser) -> None:
     p.add_argument("-o", "--out", type=Path, required=True, help="file to write")
     _add_checkpoint(p, "--checkpoint")
+
+
+def _add_search(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--search",
+        type=int,
+        nargs="?",
+        const=PASSES,
+        default=0,
+        metavar="PASSES",
+        help="look for codes that decode better than the nearest, in so many passes "
+        f"({PASSES} if no number is given)",
+    )
 
 
 def _add_sampling(

@@ -63,7 +63,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from vq.hub import load
 
     data = load_pictures(args.data, args.split, size=args.size, limit=args.limit)
-    _show(evaluate(load(args.checkpoint), data), as_json=args.json)
+    _show(evaluate(load(args.checkpoint), data, search=args.search), as_json=args.json)
 
 
 def _card(args: argparse.Namespace) -> None:
@@ -80,7 +80,7 @@ def _reconstruct(args: argparse.Namespace) -> None:
 
     picture = read_picture(args.picture)
     autoencoder = load(args.checkpoint).autoencoder
-    codes = _codes_of(picture, autoencoder)
+    codes = _codes_of(picture, autoencoder, args.search)
     width, height = picture.size
     Image.fromarray(decode(autoencoder, codes[None])[0, :height, :width]).save(args.out)
     print(f"{args.out}: {_summary(codes)}")
@@ -97,7 +97,7 @@ def _encode(args: argparse.Namespace) -> None:
     if args.longest is not None:
         size = working_size(*picture.size, autoencoder.stride, args.longest)
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    codes = _codes_of(picture, autoencoder)
+    codes = _codes_of(picture, autoencoder, args.search)
     num_codes = autoencoder.config.num_codes
     CodeFile(fingerprint(autoencoder), num_codes, codes, picture.size).save(args.out)
     print(f"{args.out}: {_summary(codes)}, {args.out.stat().st_size} bytes")
@@ -121,13 +121,13 @@ def _decode(args: argparse.Namespace) -> None:
     print(f"{args.out}: {picture.width}x{picture.height} pixels")
 
 
-def _codes_of(picture: Image.Image, autoencoder: VQVAE) -> np.ndarray:
+def _codes_of(picture: Image.Image, autoencoder: VQVAE, search: int) -> np.ndarray:
     """The codes of a picture whose sides are padded up to multiples of the stride by their edge."""
     from vq.inpainting import encode
 
     stride = autoencoder.stride
     pads = ((0, -picture.height % stride), (0, -picture.width % stride), (0, 0))
-    return encode(autoencoder, np.pad(np.asarray(picture), pads, "edge"))
+    return encode(autoencoder, np.pad(np.asarray(picture), pads, "edge"), search=search)
 
 
 def _summary(codes: np.ndarray) -> str:

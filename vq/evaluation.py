@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint
+from vq.code_search import search_codes
 from vq.data import Pictures
 from vq.objectives import hide
 from vq.precision import fast
@@ -55,13 +56,16 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(checkpoint: Checkpoint, data: Pictures, *, batch: int = 32) -> dict[str, Any]:
+def evaluate(
+    checkpoint: Checkpoint, data: Pictures, *, batch: int = 32, search: int = 0
+) -> dict[str, Any]:
     """Figures of a checkpoint over a set of pictures; every mean is over the whole set.
 
     psnr_db, ssim: means of the pictures' own figures, after rounding to 8 bits as a file
     would be. mse: over all pixels, of values in [0, 1]. perplexity, codes_used, unigram_bits:
     of the histogram of all codes. bits_per_code: by prior, see `bits_per_code`.
     pictures_per_second: encode and decode, of this very run.
+    search: passes of `vq.code_search` for codes that decode better than the nearest.
     """
     autoencoder = checkpoint.autoencoder
     device = next(autoencoder.parameters()).device
@@ -70,7 +74,7 @@ def evaluate(checkpoint: Checkpoint, data: Pictures, *, batch: int = 32) -> dict
     for i in range(0, len(data), batch):
         pictures = data.tensor(slice(i, i + batch)).to(device)
         start = time.perf_counter()
-        codes = autoencoder.encode(pictures)
+        codes = search_codes(autoencoder, pictures, passes=search)
         decoded = autoencoder.decode(codes)
         maps.append(codes.cpu())  # waits for the device
         seconds += time.perf_counter() - start

@@ -17,6 +17,7 @@ from PIL import Image
 
 from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint
+from vq.code_search import search_codes
 from vq.pictures import to_tensor, to_uint8, working_size
 from vq.precision import release_memory
 from vq.regions import blank, composite, dilate, hole_from_mask, mask_from_hole, scale_mask
@@ -42,10 +43,14 @@ class Region:
 
 
 @torch.inference_mode()
-def encode(autoencoder: VQVAE, picture: np.ndarray) -> np.ndarray:
-    """Codes (h, w) int64 of a picture (H, W, 3) uint8 whose sides the stride divides."""
+def encode(autoencoder: VQVAE, picture: np.ndarray, *, search: int = 0) -> np.ndarray:
+    """Codes (h, w) int64 of a picture (H, W, 3) uint8 whose sides the stride divides.
+
+    The nearest ones, or after so many passes of `vq.code_search` better ones.
+    """
     device = next(autoencoder.parameters()).device
-    return autoencoder.encode(to_tensor(picture).to(device))[0].cpu().numpy()
+    codes = search_codes(autoencoder, to_tensor(picture).to(device), passes=search)
+    return codes[0].cpu().numpy()
 
 
 @torch.inference_mode()
