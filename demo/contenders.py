@@ -15,6 +15,7 @@ from PIL import Image
 from demo.codecs import CODECS, QUALITIES, Codec, encode_at, encode_to_bytes
 from demo.jobs import StudioVerbs
 
+SEARCHED = "//searched"  # no checkpoint is called so: neither a folder nor a repository can be
 PRICING_SECONDS = 20.0  # that a prior may take to read a map
 
 
@@ -62,6 +63,7 @@ class Contender:
     seconds: float
     coded_size: tuple[int, int]
     use: CodeUse | None = None  # None where it is no code map
+    changed: float | None = None  # share of codes that are not the nearest, where searched for
     fits: bool = True  # False where even the smallest file is larger than was asked
 
     @property
@@ -84,11 +86,36 @@ class CurvePoint:
     ssim: float
 
 
+def searched(name: str) -> str:
+    """What stands for a checkpoint with searched codes, among names of checkpoints."""
+    return f"{name}{SEARCHED}"
+
+
 def by_codes(studio: StudioVerbs, picture: np.ndarray) -> Contender:
     """The picture `(H, W, 3)` in the codes of a checkpoint, at its own working size and back."""
     own = studio.prepare(Image.fromarray(picture))
     started = time.monotonic()
-    codes = studio.encode(own)
+    return _decoded(studio, picture, own, studio.encode(own), started)
+
+
+def by_searched_codes(
+    studio: StudioVerbs, picture: np.ndarray
+) -> Generator[tuple[float, Contender | None], None, None]:
+    """The share of the search that is done, from 0 to 1, and what came of it, None until then."""
+    own = studio.prepare(Image.fromarray(picture))
+    started = time.monotonic()
+    nearest = codes = studio.encode(own)
+    with closing(studio.search(own, nearest)) as job:
+        for share, found in job:
+            codes = found
+            yield share, None
+    changed = float((codes != nearest).mean())
+    yield 1.0, replace(_decoded(studio, picture, own, codes, started), changed=changed)
+
+
+def _decoded(
+    studio: StudioVerbs, picture: np.ndarray, own: np.ndarray, codes: np.ndarray, started: float
+) -> Contender:
     decoded = studio.decode(codes)
     seconds = time.monotonic() - started
     use = CodeUse(codes, studio.describe().num_codes)
@@ -152,6 +179,14 @@ class Choice:
 
     checkpoints: tuple[str, ...]
     codecs: tuple[Codec, ...]
+    search: bool = False  # besides the nearest codes, compare searched ones
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """Names of what is a code map: each checkpoint, and its searched codes."""
+        if not self.search:
+            return self.checkpoints
+        return tuple(key for name in self.checkpoints for key in (name, searched(name)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +194,7 @@ class Results:
     """What is known of one picture so far; `choice` says what of it is on show.
 
     `by_codes`, `prior_bits` and `failed` (what went wrong, in the visitor's language) by name of a
-    checkpoint, `by_codec` by codec and budget in bytes.
+    checkpoint, or `searched` of it; `by_codec` by codec and budget in bytes.
     """
 
     original: np.ndarray
@@ -189,7 +224,7 @@ class Results:
     def shown(self) -> dict[str, Contender]:
         """What was chosen and is known, by name, in order."""
         found: dict[str, Contender | None] = {
-            name: self.by_codes.get(name) for name in self.choice.checkpoints
+            name: self.by_codes.get(name) for name in self.choice.maps
         }
         found |= {codec: self.by_codec.get((codec, self.budget)) for codec in self.choice.codecs}
         return {name: contender for name, contender in found.items() if contender is not None}
@@ -197,7 +232,7 @@ class Results:
     @property
     def complete(self) -> bool:
         """Nothing of the choice is left to be worked out."""
-        names, codecs = self.choice.checkpoints, self.choice.codecs if self.budget else ()
+        names, codecs = self.choice.maps, self.choice.codecs if self.budget else ()
         return (
             all(name in self.by_codes and name in self.prior_bits for name in names)
             and all((codec, self.budget) in self.by_codec for codec in codecs)

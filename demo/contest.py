@@ -10,7 +10,17 @@ from dataclasses import replace
 from typing import Any
 
 from demo.codecs import CODECS
-from demo.contenders import Choice, Results, by_codec, by_codes, curve, prior_bits
+from demo.contenders import (
+    SEARCHED,
+    Choice,
+    Results,
+    by_codec,
+    by_codes,
+    by_searched_codes,
+    curve,
+    prior_bits,
+    searched,
+)
 from demo.jobs import Refusal
 from demo.shelf import Shelf
 from demo.text import say
@@ -34,7 +44,7 @@ def contest(
         return replace(now, failed=dict(failed)), say(language, key, **size, **values)
 
     def comparing() -> tuple[Results, str]:
-        total = len(choice.checkpoints) + len(choice.codecs)
+        total = len(choice.maps) + len(choice.codecs)
         return done("status_comparing", done=len(now.shown) + len(failed), total=total)
 
     yield comparing()
@@ -43,6 +53,19 @@ def contest(
             with _alone(name, failed, language):
                 now = now.having(by_codes={name: by_codes(shelf.get(name), picture)})
             yield comparing()
+    for name in choice.checkpoints if choice.search else ():
+        if searched(name) in now.by_codes:
+            continue
+        with (
+            _alone(searched(name), failed, language),
+            closing(by_searched_codes(shelf.get(name), picture)) as search,
+        ):
+            for share, found in search:
+                if found is not None:
+                    now = now.having(by_codes={searched(name): found})
+                percent = round(100 * share)
+                yield now, say(language, "status_searching", name=name, percent=percent)
+        yield comparing()
     for codec in choice.codecs:
         key = codec, now.budget  # of the checkpoints above
         if now.budget and key not in now.by_codec:
@@ -54,21 +77,31 @@ def contest(
             yield now, say(language, "status_curves")
             with _alone(codec, failed, language):
                 now = now.having(curves={codec: curve(shelf.default, picture, codec)})
-    for name in choice.checkpoints:
+    for name in choice.maps:
         if name not in now.by_codes or name in now.prior_bits:
             continue
         use, bits = now.by_codes[name].use, None
         assert use is not None  # it is a code map
-        yield now, say(language, "status_pricing", name=name, percent=0)
+        label = name_of(name, language)
+        yield now, say(language, "status_pricing", name=label, percent=0)
         with (
             _alone(name, failed, language),
-            closing(prior_bits(shelf.get(name), use.codes)) as job,
+            closing(prior_bits(shelf.get(name.removesuffix(SEARCHED)), use.codes)) as job,
         ):
             for share, price in job:
                 bits, percent = price, round(100 * share)
-                yield now, say(language, "status_pricing", name=name, percent=percent)
+                yield now, say(language, "status_pricing", name=label, percent=percent)
             now = now.having(prior_bits={name: bits})
     yield done("status_compared", seconds=f"{time.monotonic() - started:.1f}")
+
+
+def name_of(name: str, language: str) -> str:
+    """A codec by the name that people know; a checkpoint has its own."""
+    if name in CODECS:
+        return say(language, f"compare_{name}")
+    if name.endswith(SEARCHED):
+        return say(language, "compare_searched", name=name.removesuffix(SEARCHED))
+    return name
 
 
 @contextmanager

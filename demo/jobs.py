@@ -247,6 +247,12 @@ class StudioVerbs(Protocol):
 
     def encode(self, picture: np.ndarray) -> np.ndarray: ...
 
+    def search(
+        self, picture: np.ndarray, codes: np.ndarray
+    ) -> Generator[tuple[float, np.ndarray], None, None]:
+        """Codes that decode nearer to the picture, better each time, and the share of it done."""
+        ...
+
     def decode(self, codes: np.ndarray) -> np.ndarray: ...
 
     def resample(

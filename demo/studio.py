@@ -40,6 +40,7 @@ from demo.turn import Turn
 from vq import checkpoints, inpainting, mazes, pictures, regions
 from vq import latents as second_stage
 from vq.code_book import code_patches, code_vectors
+from vq.code_search import PASSES, search_steps
 from vq.data import DataError
 from vq.evaluation import psnr, rate_bits, ssim
 from vq.front_matter import figures
@@ -134,6 +135,21 @@ class Studio:
         """Picture `(H, W, 3)` uint8 → codes `(h, w)`."""
         with self._working():
             return inpainting.encode(self._autoencoder, picture)
+
+    def search(
+        self, picture: np.ndarray, codes: np.ndarray
+    ) -> Generator[tuple[float, np.ndarray], None, None]:
+        """From codes `(h, w)`, those that decode nearer to the picture `(H, W, 3)`, pass by pass.
+
+        Each time with the share of all passes that are done, from 0 to 1. See `vq.code_search`.
+        """
+        with self._working():
+            target = pictures.to_tensor(picture).to(self._device)
+        job = search_steps(self._autoencoder, target, self._tensor(codes)[None])
+        done = 0
+        while (found := self._next(job)) is not None:
+            yield done / PASSES, found[0].cpu().numpy()
+            done += 1
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Codes `(h, w)` → picture `(H, W, 3)` uint8."""

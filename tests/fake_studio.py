@@ -109,6 +109,16 @@ class FakeStudio:
         level = np.minimum(means / 256 * LEVELS, LEVELS - 1).astype(int)
         return level @ np.array([LEVELS**2, LEVELS, 1])
 
+    def search(
+        self, picture: np.ndarray, codes: np.ndarray
+    ) -> Generator[tuple[float, np.ndarray], None, None]:
+        """Two passes, of which the last changes the first code."""
+        yield 0.0, codes
+        yield 0.5, codes
+        codes = codes.copy()
+        codes[0, 0] = (codes[0, 0] + 1) % LEVELS**3
+        yield 1.0, codes
+
     def decode(self, codes: np.ndarray) -> np.ndarray:
         level = np.stack([codes // LEVELS**2, codes // LEVELS % LEVELS, codes % LEVELS], -1)
         colours = ((level + 0.5) * 256 / LEVELS).astype(np.uint8)

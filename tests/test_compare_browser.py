@@ -89,7 +89,7 @@ def side(page: Page, name: str) -> Locator:
 
 
 def view(page: Page, name: str) -> Locator:
-    return page.locator(f"#comparison .comparison-grid [data-view={name}]")
+    return page.locator(f"#comparison .comparison-grid [data-view='{name}']")
 
 
 def test_every_way_has_its_picture_and_figures_and_one_that_fails_takes_none_along(
@@ -115,6 +115,19 @@ def test_every_way_has_its_picture_and_figures_and_one_that_fails_takes_none_alo
     marks = page.locator("#compare-chart .chart-wide .chart-mark")
     fills = marks.evaluate_all("all => all.map((mark) => getComputedStyle(mark).stroke)")
     assert len(set(fills)) == 4  # a colour for each way
+    # Searched codes come beside the nearest ones, with a row, a picture and points of their own.
+    page.locator("#compare-search").get_by_role("checkbox").check()
+    expect(rows).to_have_count(6)
+    expect(rows.filter(has_text="fake, searched")).to_contain_text("2,880 B")
+    expect(view(page, "fake//searched").locator("canvas")).to_be_visible()
+    expect(page.locator("#compare-table")).to_contain_text(
+        "fake, searched: 0.0% of the codes are not the nearest."  # 1 of 2,560
+    )
+    expect(page.locator("#compare-chart .chart-wide .chart-point")).to_have_count(
+        2 * 3 + 2 * 2 + 18
+    )
+    page.locator("#compare-search").get_by_role("checkbox").uncheck()
+    expect(rows).to_have_count(4)
     # Another choice keeps what is known; SSIM draws the chart anew.
     page.locator("#compare-checkpoints label", has_text="broken").click()
     expect(view(page, "broken")).to_have_count(0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from demo import contenders, contest
-from demo.contenders import Choice, Results
+from demo.contenders import Choice, Results, searched
 from demo.shelf import Shelf
 from tests.fake_studio import FakeStudio
 
@@ -43,6 +45,33 @@ def test_it_tells_how_far_it_is_and_ends_with_everything(picture: np.ndarray) ->
     assert texts[-1].startswith("Compared at 48 × 32 pixels")
     codes = FakeStudio().encode(picture)
     assert results.prior_bits == {"fake": pytest.approx((codes % 13 + 0.5).sum()), "coarse": None}
+
+
+def test_searched_codes_stand_beside_the_nearest(picture: np.ndarray) -> None:
+    choice = Choice(("fake", "coarse"), ("webp",), search=True)
+    shelf = Shelf.of(FakeStudio(), FakeStudio(priors=(), name="coarse", stride=8))
+    results, texts = run(shelf, Results(picture), choice)
+    assert results.complete and not replace(results, choice=Choice(("else",), ())).complete
+    assert list(results.shown) == [
+        *("fake", searched("fake"), "coarse", searched("coarse"), "webp")
+    ]
+    told = [text.split(": ")[1] for text in texts if "codes of fake that decode better" in text]
+    assert told == ["0% …", "50% …", "100% …", "100% …"]
+    for name, stride in (("fake", 4), ("coarse", 8)):
+        nearest, found = results.by_codes[name], results.by_codes[searched(name)]
+        assert nearest.changed is None
+        assert found.changed == pytest.approx(stride**2 / picture[..., 0].size)  # one code
+        assert found.use is not None and nearest.use is not None and found.bits == nearest.bits
+        assert np.argwhere(found.use.codes != nearest.use.codes).tolist() == [[0, 0]]
+        assert (found.picture[:stride, :stride] != nearest.picture[:stride, :stride]).any()
+        assert (found.picture[stride:] == nearest.picture[stride:]).all()
+    # The prior has read the searched map, not the nearest once more.
+    codes = results.by_codes[searched("fake")].use.codes  # type: ignore[union-attr]
+    assert results.prior_bits[searched("fake")] == pytest.approx((codes % 13 + 0.5).sum())
+    # Without them, what is known of them is kept, and not shown.
+    again, texts = run(shelf, results, replace(choice, search=False))
+    assert list(again.shown) == ["fake", "coarse", "webp"] and len(again.by_codes) == 4
+    assert not any("decode better" in text for text in texts)
 
 
 def test_whoever_ends_it_has_lost_nothing(picture: np.ndarray) -> None:

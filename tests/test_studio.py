@@ -18,6 +18,8 @@ from demo.studio import LONGEST, TURN, Studio, loader
 from vq import inpainting
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint, CheckpointError
+from vq.code_search import PASSES, search_codes
+from vq.pictures import to_tensor
 from vq.priors.masked import MaskedPrior, MaskedPriorConfig
 from vq.regions import composite, mask_from_hole
 from vq.surprise import code_bits
@@ -109,6 +111,21 @@ def test_codes_and_pictures_are_the_autoencoders(
     assert len(np.unique(codes)) > 4  # or the tests below would see nothing
     decoded = checkpoint.autoencoder.decode(expected)[0].detach().permute(1, 2, 0).numpy() * 255
     np.testing.assert_array_equal(studio.decode(codes), np.rint(decoded).astype(np.uint8))
+
+
+def test_searched_codes_are_the_librarys(
+    studio: Studio, checkpoint: Checkpoint, picture: np.ndarray
+) -> None:
+    there = np.random.default_rng(0).integers(0, 16, studio.encode(picture).shape)
+    picture = studio.decode(there)  # so that there is something to be found
+    codes = np.zeros_like(there)
+    shares, maps = zip(*studio.search(picture, codes), strict=True)
+    assert shares == tuple(np.arange(PASSES + 1) / PASSES) and (maps[0] == codes).all()
+    start = torch.from_numpy(codes)[None]
+    expected = search_codes(checkpoint.autoencoder, to_tensor(picture), start)[0].numpy()
+    np.testing.assert_array_equal(maps[-1], expected)
+    errors = [np.square(studio.decode(one).astype(float) - picture).mean() for one in maps]
+    assert errors[-1] < errors[0]
 
 
 def test_steps_fill_the_hole_and_nothing_else(
@@ -267,7 +284,7 @@ def test_what_cannot_be_done_is_refused_before_it_starts(
     codes = studio.encode(picture)
     for settings, name, known in [
         (Settings(prior="pixelsnail"), "prior", "masked"),
-        (Settings(label="moon"), "label", "castle, forest"),
+        (Settings(label="moon"), "label", "castle, forest, *"),
     ]:
         with pytest.raises(Refusal) as refused:
             studio.resample(picture, codes, cells, settings)

@@ -200,6 +200,13 @@ class VQVAE(nn.Module):
         with fast(codes.device):
             return self._decoded(self.quantizer.vectors(codes)).clamp(0, 1)
 
+    @torch.no_grad()
+    def code_vectors(self) -> Tensor:
+        """The vectors (K, D) that the decoder is given for the codes, of a model with one book."""
+        device = next(self.parameters()).device
+        every = torch.arange(self.config.num_codes, device=device)
+        return self.quantizer.vectors(every[None, None])[0, :, 0].T
+
     def _encoded(self, pictures: Tensor) -> Tensor:
         _, channels, height, width = pictures.shape
         if channels != self.config.channels:

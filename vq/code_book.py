@@ -12,10 +12,7 @@ from vq.inpainting import decode
 @torch.inference_mode()
 def code_vectors(autoencoder: VQVAE) -> np.ndarray:
     """The vectors (K, D) float32 of the codes of an autoencoder with one code a position."""
-    device = next(autoencoder.parameters()).device
-    every = torch.arange(autoencoder.config.num_codes, device=device)
-    vectors = autoencoder.quantizer.vectors(every[None, None])[0, :, 0].T
-    result: np.ndarray = vectors.float().cpu().numpy()
+    result: np.ndarray = autoencoder.code_vectors().float().cpu().numpy()
     return result
 
 

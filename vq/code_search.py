@@ -77,7 +77,7 @@ def _steps(autoencoder: VQVAE, pictures: Tensor, codes: Tensor, passes: int) -> 
         return
     known = look(autoencoder, pictures, codes)
     least = known.error
-    book = code_vectors(autoencoder)
+    book = autoencoder.code_vectors().float()
     curvature = typical_curvature(autoencoder, codes)
     for step in range(passes):
         codes = _exchange(codes, known.gradient, curvature, book, PHASES[step % len(PHASES)])
@@ -101,17 +101,17 @@ class Look(NamedTuple):
 
     error: Tensor  # (B,): squared error of the picture
     nearby: Tensor  # (B, h, w): that of the 3x3 codes around each, its mean
-    gradient: Tensor  # (B, D, h, w): of `error` by code vector
+    gradient: Tensor  # (B, D, h, w): of the error by code vector, as if nothing were clamped
 
 
 def look(autoencoder: VQVAE, pictures: Tensor, codes: Tensor) -> Look:
     """How far codes (B, h, w) decode from pictures (B, C, H, W), and what would change that."""
     with _deriving(pictures):
         vectors, made = _decoded(autoencoder, codes)
-        squares = (made - pictures.clone()).square().sum(1, keepdim=True)
-        (gradient,) = torch.autograd.grad(squares.sum(), vectors)
-    nearby = F.avg_pool2d(F.avg_pool2d(squares.detach(), autoencoder.stride), 3, 1, 1)
-    return Look(squares.detach().sum((1, 2, 3)), nearby[:, 0], gradient.float())
+        (gradient,) = torch.autograd.grad((made - pictures.clone()).square().sum(), vectors)
+    squares = (made.detach().clamp(0, 1) - pictures).square().sum(1, keepdim=True)
+    nearby = F.avg_pool2d(F.avg_pool2d(squares, autoencoder.stride), 3, 1, 1)
+    return Look(squares.sum((1, 2, 3)), nearby[:, 0], gradient.float())
 
 
 def typical_curvature(autoencoder: VQVAE, codes: Tensor) -> Tensor:
@@ -142,13 +142,6 @@ def mean_curvature(autoencoder: VQVAE, codes: Tensor) -> Tensor:
     return torch.einsum("bdhw,behw->bde", back, back) / codes[0].numel()
 
 
-def code_vectors(autoencoder: VQVAE) -> Tensor:
-    """The code book (K, D), as the decoder is given it."""
-    device = next(autoencoder.parameters()).device
-    every = torch.arange(autoencoder.config.num_codes, device=device)
-    return autoencoder.quantizer.vectors(every[None, None])[0, :, 0].T.detach().float()
-
-
 @contextmanager
 def _deriving(where: Tensor) -> Iterator[None]:
     """Gradients, even where the caller is in inference mode, in the precision of decoding."""
@@ -157,10 +150,10 @@ def _deriving(where: Tensor) -> Iterator[None]:
 
 
 def _decoded(autoencoder: VQVAE, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """The vectors (B, D, h, w), to derive by, and the pictures they are decoded to."""
+    """The vectors (B, D, h, w), to derive by, and the pictures they are decoded to, not clamped."""
     # What was made in inference mode may not be derived by: copies may.
     vectors = autoencoder.quantizer.vectors(codes.clone()).detach().requires_grad_()
-    return vectors, autoencoder._decoded(vectors).clamp(0, 1)
+    return vectors, autoencoder._decoded(vectors)
 
 
 def _exchange(

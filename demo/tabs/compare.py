@@ -77,6 +77,9 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
                 elem_id="compare-codecs",
                 min_width=220,
             )
+        search = gr.Checkbox(
+            label=_("compare_search"), info=_("compare_search_info"), elem_id="compare-search"
+        )
         status = StatusLine(elem_id="compare-status")
         viewer = ComparisonViewer(text=CATALOGUES, elem_id="comparison")
         gr.Markdown(_("compare_figures"), elem_classes="compare-heading")
@@ -97,6 +100,7 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
         known: Results | None,
         names: Any,
         chosen_codecs: Any,
+        search: Any,
         request: gr.Request,
     ) -> Any:
         """The visitor has come, or chosen anew; from now on, what is on the shelf is offered.
@@ -108,7 +112,7 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
         sent = names if isinstance(names, list) else [names]
         first = session.history[0]
         own = None if known is not None and known.original is first.picture else first.model
-        wish.choice = choice = _choice(shelf, sent, chosen_codecs, own)
+        wish.choice = choice = _choice(shelf, sent, chosen_codecs, search, own)
         offer: dict[str, Any] = {"choices": list(shelf.names)}
         # Not without need: a press meanwhile would be undone.
         if set(map(str, sent)) != set(choice.checkpoints):
@@ -174,9 +178,9 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at_once: dict[str, Any] = {"queue": False, **quiet}
     gr.on(
-        [tab.select, checkpoints.input, codecs.input],
+        [tab.select, checkpoints.input, codecs.input, search.input],
         guarded(ask),
-        [wish, session, results, checkpoints, codecs],
+        [wish, session, results, checkpoints, codecs, search],
         [checkpoints, empty, full],
         trigger_mode="always_last",
         **at_once,
@@ -194,7 +198,7 @@ def build(shelf: Shelf, session: gr.State, tabs: gr.Tabs, tab: gr.Tab) -> gr.Sta
     return wish
 
 
-def _choice(shelf: Shelf, names: list[Any], codecs: Any, own: str | None) -> Choice:
+def _choice(shelf: Shelf, names: list[Any], codecs: Any, search: Any, own: str | None) -> Choice:
     """What a visitor chose, and the checkpoint `own`; what is no longer on the shelf is left out.
 
     Raises `Refusal` for what cannot be.
@@ -204,7 +208,7 @@ def _choice(shelf: Shelf, names: list[Any], codecs: Any, own: str | None) -> Cho
         checkpoints.remove(next(name for name in reversed(checkpoints) if name != own))
     if len(checkpoints) > MAX_LOADED:
         raise Refusal("error_too_many", name="checkpoints", most=MAX_LOADED, got=len(checkpoints))
-    return Choice(tuple(checkpoints), _among("codecs", codecs, CODECS))
+    return Choice(tuple(checkpoints), _among("codecs", codecs, CODECS), search is True)
 
 
 def _among(name: str, values: Any, known: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -8,6 +8,7 @@ from html import escape
 
 from demo.comparison import View
 from demo.contenders import Contender, Results
+from demo.contest import name_of
 from demo.rate_chart import Point, Series, Words, rate_chart
 from demo.text import say
 
@@ -15,16 +16,11 @@ MEASURES = ("psnr", "ssim")
 ORIGINAL = "original"
 
 
-def name_of(name: str, language: str) -> str:
-    """A codec by the name that people know; a checkpoint has its own."""
-    return say(language, f"compare_{name}") if name in ("jpeg", "webp", ORIGINAL) else name
-
-
 def views(results: Results, files: Mapping[int, str], language: str) -> list[View]:
     """The original and everything chosen, what is still to come included; files by picture's id."""
     shown = results.shown
-    found = [View(ORIGINAL, name_of(ORIGINAL, language), files[id(results.original)])]
-    for name in (*results.choice.checkpoints, *results.choice.codecs):
+    found = [View(ORIGINAL, say(language, "compare_original"), files[id(results.original)])]
+    for name in (*results.choice.maps, *results.choice.codecs):
         label = name_of(name, language)
         if name in shown:
             file = files[id(shown[name].picture)]
@@ -96,6 +92,9 @@ def _notes(results: Results, language: str) -> list[str]:
                     bits=f"{one.bits:,.0f}",
                 )
             )
+            if one.changed is not None:
+                share = f"{100 * one.changed:.1f}"
+                notes.append(say(language, "compare_note_searched", name=label, percent=share))
             if one.resized:
                 notes.append(say(language, "compare_note_resized", name=label, **size))
         elif not one.fits:
@@ -114,7 +113,7 @@ def _notes(results: Results, language: str) -> list[str]:
 def chart(results: Results, measure: str, language: str) -> str:
     """The picture's rate and distortion: checkpoints as points, codecs as curves."""
     pixels, series = results.pixels, []
-    for name in results.choice.checkpoints:
+    for name in results.choice.maps:
         one = results.by_codes.get(name)
         if one is None:
             continue
@@ -130,7 +129,7 @@ def chart(results: Results, measure: str, language: str) -> str:
             )
             for kind, rate in rates.items()
         )
-        series.append(Series(name, points))
+        series.append(Series(name_of(name, language), points))
     for codec, curve in results.curves.items():
         points = tuple(
             Point(
