@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,17 +18,15 @@ from torch.nn.utils.parametrizations import spectral_norm
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint, load
 from vq.data import Pictures
-from vq.evaluation import evaluate, psnr, ssim
+from vq.evaluation import evaluate, ssim
 from vq.growth import grown
 from vq.objectives import VQVAEObjective
 from vq.pictures import picture_grid
-from vq.precision import fast
 from vq.recipes import get_recipe
 from vq.stages import load_split, training_pictures
 from vq.training import Run, TrainingConfig
 
 PICTURES = 500  # of each held-out split
-SEARCHED = 16  # pictures whose codes are searched
 SHOWN = 8
 
 
@@ -148,8 +145,6 @@ def measure(
         if sheet:
             _draw(model, held_out, sheet / f"{name}.png")
         print(name, results[name], flush=True)
-    if not only or "codes searched" in only:
-        results["codes searched"] = _searched(shipped, held_out)
     return results
 
 
@@ -169,46 +164,3 @@ def _draw(model: VQVAE, held_out: dict[str, Pictures], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = torch.cat(rows).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     picture_grid(pixels, columns=SHOWN).save(path)
-
-
-@torch.inference_mode()
-def _searched(model: VQVAE, held_out: dict[str, Pictures]) -> dict[str, Any]:
-    """Not the nearest code but, of the six nearest, the one that decodes best where it is seen.
-
-    One position in 8x8 at a time, against the other codes as they are: a single sweep.
-    """
-    results: dict[str, Any] = {}
-    for name, pictures in held_out.items():
-        x = pictures.tensor(slice(0, SEARCHED))
-        codes = model.encode(x)
-        with fast(x.device):
-            z = model._encoded(x).float().permute(0, 2, 3, 1)
-        six = torch.cdist(z.flatten(0, 2), model.quantizer.codebook[0]).topk(6, largest=False)
-        candidates = six.indices.view(*codes.shape, 6)
-
-        def error(codes: Tensor, x: Tensor = x) -> Tensor:
-            """The squared error of a position's surroundings of 5x5 codes, (B, h, w)."""
-            squares = (model.decode(codes) - x).square().sum(1, keepdim=True)
-            return F.avg_pool2d(F.avg_pool2d(squares, model.stride), 5, 1, 2)[:, 0]
-
-        def decibels(codes: Tensor, x: Tensor = x) -> float:
-            return float(psnr(model.decode(codes), x).mean())
-
-        started, before, found = time.monotonic(), decibels(codes), codes.clone()
-        for phase in torch.randperm(64).tolist():
-            here = (slice(None), slice(phase // 8, None, 8), slice(phase % 8, None, 8))
-            least, best = error(found)[here], found[here].clone()
-            for candidate in candidates.unbind(-1):
-                tried = found.clone()
-                tried[here] = candidate[here]
-                now = error(tried)[here]
-                best = torch.where(now < least, candidate[here], best)
-                least = least.minimum(now)
-            found[here] = best
-        results[name] = {
-            "psnr_db_before": before,
-            "psnr_db": decibels(found),
-            "codes_changed": float((found != codes).float().mean()),
-            "seconds_a_picture": (time.monotonic() - started) / SEARCHED,
-        }
-    return results

@@ -97,6 +97,21 @@ def test_picture_to_codes_and_back(
     assert figures["bits"] == ROWS * COLS * 9 and figures["bits_per_pixel"] == 9 / STRIDE**2
 
 
+def test_searched_codes_are_a_code_map_like_any_other(
+    client: Client, studio: FakeStudio, photo: np.ndarray, file: dict[str, Any]
+) -> None:
+    found = client.predict(**file, api_name="/search_codes")
+    nearest = studio.encode(photo)
+    *_, (_, codes) = studio.search(photo, nearest)
+    assert found == {
+        **client.predict(**file, api_name="/encode"),
+        "codes": codes.tolist(),
+        "changed": round(1 / nearest.size, 4),
+    }
+    decoded = read(client.predict(found, api_name="/decode"))
+    np.testing.assert_array_equal(decoded, studio.decode(codes))
+
+
 def test_only_the_hole_is_filled_and_each_seed_alone_gives_the_same(
     client: Client, studio: FakeStudio
 ) -> None:
@@ -307,7 +322,7 @@ def test_every_endpoint_is_documented(client: Client) -> None:
     assert set(endpoints["named_endpoints"]) == {
         *("/models", "/encode", "/decode", "/reconstruct"),
         *("/resample", "/generate", "/score", "/inpaint"),
-        *("/encode_latents", "/decode_latents"),
+        *("/encode_latents", "/decode_latents", "/search_codes"),
     }
     for endpoint in endpoints["named_endpoints"].values():
         for parameter in endpoint["parameters"]:

@@ -18,9 +18,11 @@ from tests.tiny_checkpoint import photograph, tiny_checkpoint
 from vq.card import SECOND_STAGE, write_card
 from vq.checkpoints import Checkpoint, describe, load
 from vq.cli import main
+from vq.evaluation import evaluate
 from vq.experiments import ablations, experiment_names, get_experiment, results_page, to_text
 from vq.map_vae import MapVAEConfig
 from vq.recipes import AutoencoderStage, get_recipe
+from vq.stages import load_split
 from vq.training import TrainingConfig
 from vq.weights import fingerprint
 
@@ -168,6 +170,39 @@ def test_scenes_128_measures_a_checkpoint_that_lies_there_as_it_is(
     for split, figures in result["figures_on"].items():
         assert split in shown and f"{figures['psnr_db']:.2f}" in shown
     assert "| autoencoder | – | – |" in shown and "measured as it is; its card" in shown
+
+
+def test_code_search_measures_the_checkpoints_that_are_shipped(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vq.experiments import code_search
+
+    monkeypatch.setattr(code_search, "SHOWN", (0, 2, 8))
+    monkeypatch.setattr(code_search, "PICTURES", 3)
+    monkeypatch.setattr(code_search, "CHECKPOINTS", {"tiny": "scenes-128"})
+    monkeypatch.setattr(code_search, "ROOT", tmp_path)
+    recipe = get_recipe("scenes-128").override({"size": "32"})
+    monkeypatch.setattr(code_search, "get_recipe", lambda name: recipe)
+    tiny_checkpoint().save(tmp_path / "checkpoints" / "tiny")
+    saved = load(tmp_path / "checkpoints" / "tiny")
+    out = tmp_path / "out"
+    command = ["reproduce", "code-search", "--data", str(data), "--out", str(out), "--quiet"]
+    assert main([*command, "--device", "cpu"]) == 0
+    found = json.loads((out / "result.json").read_text())["checkpoints"]["tiny"]
+    assert list(found) == list(recipe.held_out)
+    shown = capsys.readouterr().out
+    for split, steps in found.items():
+        pictures = load_split(recipe, split, data, 3)
+        for passes, figures in zip((0, 2, 8), steps, strict=True):
+            assert figures["passes"] == passes and f"{figures['psnr_db']:.2f}" in shown
+            expected = evaluate(saved, pictures, search=passes)
+            for name in ("psnr_db", "ssim", "perplexity"):
+                assert figures[name] == pytest.approx(expected[name], rel=1e-4)
+            if passes != 2:
+                bits = expected["bits_per_code"]["masked"]
+                assert figures["bits_per_code"]["masked"] == pytest.approx(bits, rel=1e-4)
+        assert steps[0]["changed"] == 0 < steps[1]["changed"] <= 1
+        assert steps[0]["psnr_db"] < steps[1]["psnr_db"] < steps[2]["psnr_db"]
 
 
 def test_maze_27_bits_trains_on_the_maps_of_the_first_stage(

@@ -22,7 +22,7 @@ streamable_http = pytest.importorskip("mcp.client.streamable_http")
 
 TOOLS = {
     "models", "encode", "decode", "reconstruct", "resample", "generate", "score", "inpaint",
-    "encode_latents", "decode_latents",
+    "encode_latents", "decode_latents", "search_codes",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
     /models        which checkpoints there are
     /encode        picture → code map
+    /search_codes  picture → code map that decodes nearer to it
     /decode        code map → picture
     /reconstruct   picture → picture from its codes alone, and what that costs
     /resample      code map and hole → code maps with the hole filled

@@ -5,12 +5,22 @@ not as a text.
 """
 
 import math
+from collections.abc import Generator
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from demo.api.arguments import answering, chosen, code_map, png, read_code_map, read_upload
+from demo.api.arguments import (
+    answering,
+    chosen,
+    code_map,
+    last_of,
+    png,
+    read_code_map,
+    read_upload,
+    stepwise,
+)
 from demo.codemap.packing import MAX_SIDE
 from demo.jobs import MAX_PICTURES, MAX_VARIATIONS, Description, SecondStage
 from demo.shelf import Shelf
@@ -53,6 +63,25 @@ def build(shelf: Shelf) -> None:
             codes = studio.encode(studio.prepare(read_upload(picture)))
             return code_map(codes, studio.describe())
 
+    @stepwise
+    def search_codes(
+        picture: gr.FileData, request: gr.Request, model: str | None = None
+    ) -> Generator[None, None, dict[str, Any]]:
+        """As /encode, but not the nearest codes: others, that decode nearer to the picture.
+
+        picture: PNG, JPEG or WebP, at most 20 MB. model: the name of one of /models, or none for
+        the default. Takes some seconds, and gives as many codes; priors find them a little less
+        likely than the nearest. Returns a code map, and changed, the share of its codes that are
+        not the nearest.
+        """
+        with answering(request):
+            studio = chosen(shelf, model)
+            own = studio.prepare(read_upload(picture))
+            nearest = studio.encode(own)
+            _share, codes = yield from last_of(studio.search(own, nearest))
+            changed = round(float((codes != nearest).mean()), 4)
+            return {**code_map(codes, studio.describe()), "changed": changed}
+
     def decode(codes: dict, request: gr.Request) -> gr.FileData:
         """The picture of a code map, as PNG.
 
@@ -89,6 +118,7 @@ def build(shelf: Shelf) -> None:
     gr.api(models, api_name="models", queue=False)
     for endpoint in (encode, decode, reconstruct):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="short")
+    gr.api(search_codes, api_name="search_codes", concurrency_id="resample", concurrency_limit=1)
 
 
 def _described(about: Description) -> dict[str, Any]:
