@@ -13,6 +13,7 @@ from demo.jobs import BALANCED, MAX_VARIATIONS, QUALITIES, Description, Settings
 from demo.tabs.seed_row import seed_row
 from demo.text import INTERFACE as _
 from demo.text import name_of, say
+from vq.generation import GUIDANCE
 
 # A message of the server, announced by screen readers when it changes.
 NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
@@ -106,7 +107,7 @@ def build(
         guidance = gr.Slider(
             1.0,
             8.0,
-            value=2.0,
+            value=GUIDANCE,
             step=0.5,
             label=_("guidance_label"),
             info=_("guidance_info"),
