@@ -185,6 +185,14 @@ def for_the_readme(browser: Browser, url: str) -> None:
     compared(page)
     settle(page)
     page.screenshot(path=ROOT / "docs" / "compare.png", full_page=True)
+    page.get_by_role("tab").nth(3).click()
+    page.locator("#generate-more button").first.click()
+    page.locator("#generate-random").get_by_role("checkbox").uncheck()
+    page.locator("#generate-seed input").fill("0")
+    page.locator("#generate-more button").first.click()
+    generate(page)
+    settle(page)
+    page.screenshot(path=ROOT / "docs" / "generate.png")
     page.context.close()
 
 

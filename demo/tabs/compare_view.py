@@ -79,7 +79,10 @@ def _notes(results: Results, language: str) -> list[str]:
     for name, one in results.shown.items():
         size = {"width": one.coded_size[0], "height": one.coded_size[1]}
         label = name_of(name, language)
-        if one.use is not None:
+        if one.changed is not None:
+            share = f"{100 * one.changed:.1f}"
+            notes.append(say(language, "compare_note_searched", name=label, percent=share))
+        elif one.use is not None:
             rows, columns = one.use.codes.shape
             notes.append(
                 say(
@@ -92,9 +95,6 @@ def _notes(results: Results, language: str) -> list[str]:
                     bits=f"{one.bits:,.0f}",
                 )
             )
-            if one.changed is not None:
-                share = f"{100 * one.changed:.1f}"
-                notes.append(say(language, "compare_note_searched", name=label, percent=share))
             if one.resized:
                 notes.append(say(language, "compare_note_resized", name=label, **size))
         elif not one.fits:
