@@ -12,6 +12,7 @@ from PIL import Image
 
 from benchmarks.timing import median_seconds
 from vq.checkpoints import load
+from vq.code_search import PASSES
 from vq.inpainting import decode, encode, inpaint
 from vq.precision import fast
 
@@ -35,6 +36,9 @@ def measure(checkpoint_path: Path) -> dict[str, Any]:
         result[f"{side}x{side}"] = {
             "codes_in_hole": (side // 8) ** 2,
             "encode_seconds": median_seconds(partial(encode, checkpoint.autoencoder, pixels)),
+            "search_seconds": median_seconds(
+                partial(encode, checkpoint.autoencoder, pixels, search=PASSES), 3, 1
+            ),
             "decode_seconds": median_seconds(partial(decode, checkpoint.autoencoder, codes[None])),
             "inpaint_seconds": median_seconds(partial(inpaint, checkpoint, picture, mask), 3, 1),
         }

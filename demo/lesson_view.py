@@ -58,13 +58,15 @@ def drawing(result: Lesson, language: str) -> str:
 
 
 def training(about: Description, language: str) -> str:
-    """What was learnt over many pictures: how beta and K trade off, how samples are judged."""
+    """What was learnt over many pictures: how β and K trade off, how samples are judged."""
     return "".join(
         (
             _section("tradeoffs", language, steps=f"{tradeoffs.steps():,}"),
             _runs("codes", ("psnr", "bits", "used", "perplexity"), language),
             _runs("beta", ("psnr", "distance", "perplexity"), language),
             _runs("code book", ("psnr", "used", "perplexity"), language),
+            _section("nearest", language),
+            _searched(about.name, language),
             _section("judge", language),
             _held_out(about, language),
         )
@@ -124,6 +126,17 @@ def _runs(axis: str, figures: Sequence[str], language: str) -> str:
         (_setting(axis, run.setting, language), [RUN_FIGURES[name](run) for name in figures])
         for run in found
     ]
+    return _table(head, rows)
+
+
+def _searched(checkpoint: str, language: str) -> str:
+    """PSNR after more and more passes of search for codes; nothing where it is not known."""
+    found = tradeoffs.searched(checkpoint)
+    if not found:
+        return ""
+    passes = next(iter(found.values()))
+    head = [say(language, "learn_passes", passes=number) for number in passes]
+    rows = [(split, [f"{psnr:.2f} dB" for psnr in one.values()]) for split, one in found.items()]
     return _table(head, rows)
 
 

@@ -1,7 +1,7 @@
-"""What small training runs say of β, K and the like: the log of the ablations, as it ships.
+"""What experiments say of β, K, searched codes and the like: their logs, as they ship.
 
-The runs differ from one another in one thing each; `python -m vq reproduce ablations` makes them
-again (`vq/experiments/ablations.py`).
+Small training runs differ from one another in one thing each (`python -m vq reproduce ablations`);
+codes are searched for with the weights that ship (`python -m vq reproduce code-search`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import vq
 
-LOG = Path(vq.__file__).parent / "experiments" / "logs" / "ablations.json"
+LOGS = Path(vq.__file__).parent / "experiments" / "logs"
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,21 @@ class TrainingRun:
 
 
 @functools.cache
-def _log() -> dict[str, Any]:
-    log: dict[str, Any] = json.loads(LOG.read_text("utf-8"))
+def _log(name: str) -> dict[str, Any]:
+    log: dict[str, Any] = json.loads((LOGS / f"{name}.json").read_text("utf-8"))
     return log
 
 
 def steps() -> int:
     """Training steps of each run."""
-    return int(next(iter(_log()["runs"].values()))["spent"]["steps"])
+    return int(next(iter(_log("ablations")["runs"].values()))["spent"]["steps"])
 
 
 def training_runs(axis: str) -> list[TrainingRun]:
     """The runs along one axis ("beta", "codes", "code book", ...), in their order."""
     found = []
-    for setting, name in _log()["axes"][axis].items():
-        figures, curve = (_log()["runs"][name][part] for part in ("figures", "curve"))
+    for setting, name in _log("ablations")["axes"][axis].items():
+        figures, curve = (_log("ablations")["runs"][name][part] for part in ("figures", "curve"))
         found.append(
             TrainingRun(
                 setting,
@@ -56,3 +56,15 @@ def training_runs(axis: str) -> list[TrainingRun]:
             )
         )
     return found
+
+
+def searched(checkpoint: str) -> dict[str, dict[int, float]]:
+    """PSNR in dB by passes of `vq.code_search`, for each split that a checkpoint was measured on.
+
+    None are known of a checkpoint that did not come with the app.
+    """
+    splits = _log("code-search")["checkpoints"].get(checkpoint, {})
+    return {
+        split: {figures["passes"]: figures["psnr_db"] for figures in steps}
+        for split, steps in splits.items()
+    }

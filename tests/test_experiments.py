@@ -318,7 +318,10 @@ def test_json_for_people_reads_back() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "there are: ablations, cifar10-bits, maze-27-bits, maze-84, scenes-128"),
+        (
+            ["nothing"],
+            "there are: ablations, cifar10-bits, code-search, maze-27-bits, maze-84, scenes-128",
+        ),
         (["ablations", "--minutes", "0"], "more than 0"),
         (["ablations", "--minutes", "nan"], "more than 0"),
     ],

@@ -20,7 +20,7 @@ from demo.lesson_view import training
 from demo.lessons import lesson
 from demo.studio import Studio
 from demo.text import LANGUAGES
-from demo.tradeoffs import LOG, training_runs
+from demo.tradeoffs import LOGS, training_runs
 from tests.fake_studio import FakeStudio
 from tests.running_app import running_app
 from vq import checkpoints
@@ -94,7 +94,7 @@ def test_rounding_is_the_distance_to_the_nearest_code_vector() -> None:
 
 
 def test_the_runs_are_those_of_the_log_and_each_axis_passes_through_the_same_run() -> None:
-    log = json.loads(LOG.read_text("utf-8"))
+    log = json.loads((LOGS / "ablations.json").read_text("utf-8"))
     for axis, settings in log["axes"].items():
         if len(settings) < 2:
             continue
@@ -120,6 +120,26 @@ def test_what_the_runs_say_is_what_the_lesson_says() -> None:
         (b.psnr - a.psnr) / math.log2(int(b.setting) / int(a.setting)) for a, b in pairwise(codes)
     ]
     assert gains[-1] < gains[0]  # of a further bit a code
+
+
+def test_what_the_search_says_is_what_the_lesson_says() -> None:
+    measured = json.loads((LOGS / "code-search.json").read_text("utf-8"))["checkpoints"]
+    about = FakeStudio().describe()
+    for name, splits in measured.items():
+        page = training(dataclasses.replace(about, name=name), "en")
+        for split, steps in splits.items():
+            row = page.split(f"<th scope='row'>{split}</th>")[1].split("</tr>")[0]
+            assert row == "".join(f"<td>{figures['psnr_db']:.2f} dB</td>" for figures in steps)
+        for figures in steps:
+            assert f"<th scope='col'>{figures['passes']} passes</th>" in page
+        # What the answer claims: less and less error, and codes that a prior finds less likely.
+        for steps in splits.values():
+            psnr = [figures["psnr_db"] for figures in steps]
+            assert psnr == sorted(psnr) and psnr[0] < psnr[-1]
+            before, after = (f["bits_per_code"] for f in steps if "bits_per_code" in f)
+            assert all(after[prior] > bits for prior, bits in before.items())
+    page = training(dataclasses.replace(about, name="owner/never-measured"), "en")
+    assert "Is the nearest code the best one?" in page and " passes</th>" not in page
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -66,7 +66,7 @@ COMPOSED = {
             f"learn_{name}_{part}"
             for name in (
                 *("loss", "gradient", "bits", "dead", "prior", "collapse"),
-                *("tradeoffs", "judge"),
+                *("tradeoffs", "nearest", "judge"),
             )
             for part in ("question", "answer")
         ),
