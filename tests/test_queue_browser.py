@@ -61,7 +61,7 @@ def test_places_move_up_when_one_leaves_or_is_served(
 ) -> None:
     studio.hold_at_step = 1
     first = generating(open_page, url, "en-US")
-    expect(status(first)).to_contain_text("step 1 of")
+    expect(status(first)).to_contain_text("row 1 of")
     second = generating(open_page, url, "en-US")
     expect(status(second)).to_have_text("You are number 1 in the queue …")
     third = generating(open_page, url, "ko-KR")
@@ -77,7 +77,7 @@ def test_places_move_up_when_one_leaves_or_is_served(
     expect(status(fourth)).to_have_text("You are number 1 in the queue …")
 
     first.locator("#generate-stop").click()
-    expect(status(fourth)).to_contain_text("step 1 of")
+    expect(status(fourth)).to_contain_text("row 1 of")
     studio.hold_at_step = None
     expect(status(fourth)).to_contain_text("8 pictures in")
     expect(fourth.locator("#generate-gallery .grid-container img")).to_have_count(8)
