@@ -93,13 +93,11 @@ def lesson(studio: StudioVerbs, picture: np.ndarray, codes: np.ndarray, seed: in
 
 
 def drawn_by_prior(studio: StudioVerbs, seed: int = 0) -> np.ndarray | None:
-    """A whole picture that the studio's judge, or else its first prior, draws as it is."""
-    about = studio.describe()
-    if not about.priors:
+    """A whole picture that the studio's prior for whole pictures draws as it is."""
+    prior = studio.describe().whole
+    if prior is None:
         return None
-    settings = Settings(
-        prior=about.judge or about.priors[0], seed=seed, temperature=1.0, steps=SAMPLE_STEPS
-    )
+    settings = Settings(prior=prior, seed=seed, temperature=1.0, steps=SAMPLE_STEPS)
     with closing(studio.generate(1, settings)) as job:
         for step in job:
             codes = step.codes[0]
