@@ -88,7 +88,8 @@ def _table(head: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]]) -> st
         f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
         for name, cells in rows
     )
-    return f"<table><thead><tr><td></td>{names}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><thead><tr><td></td>{names}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='wide-table' tabindex='0'>{table}</div>"  # a phone may be too narrow
 
 
 def _rates(result: Lesson, priced: Sequence[Rate], language: str) -> str:
