@@ -87,6 +87,7 @@ class Trial:
 SMALL = {"hidden": 64, "residual_hidden": 32, "beta": 1.0}  # of the networks from scratch
 TRIALS = {
     "trained on": Trial(),
+    "256 units for 128": Trial({"hidden": 256, "residual_hidden": 256}),
     "4 + 8 residual blocks for 2 + 4": Trial({"encoder_blocks": 4, "decoder_blocks": 8}),
     "whole pictures, not crops": Trial(crop=128),
     "beta 1": Trial({"beta": 1.0}),

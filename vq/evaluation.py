@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,32 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return (luminance * structure).flatten(1).mean(1)
 
 
+def fidelity(pictures: Tensor, decoded: Tensor) -> dict[str, Tensor]:
+    """psnr_db, ssim and mse (B,) of pictures `decoded`, rounded to 8 bits as a file would be."""
+    decoded = (decoded * 255).round() / 255
+    return {
+        "psnr_db": psnr(pictures, decoded),
+        "ssim": ssim(pictures, decoded),
+        "mse": mse(pictures, decoded),
+    }
+
+
+def usage(codes: Tensor, num_codes: int) -> dict[str, Any]:
+    """perplexity, codes_used and unigram_bits of the histogram of codes, of any shape."""
+    counts = torch.bincount(codes.flatten(), minlength=num_codes)
+    exp_entropy = float(perplexity(counts))
+    return {
+        "perplexity": exp_entropy,
+        "codes_used": int((counts > 0).sum()),
+        "unigram_bits": math.log2(exp_entropy),
+    }
+
+
+def means(batches: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+    """The mean over all pictures of what `fidelity` says of each batch."""
+    return {k: float(torch.cat([b[k] for b in batches]).double().mean()) for k in batches[0]}
+
+
 @torch.inference_mode()
 def evaluate(
     checkpoint: Checkpoint, data: Pictures, *, batch: int = 32, search: int = 0
@@ -69,8 +96,7 @@ def evaluate(
     """
     autoencoder = checkpoint.autoencoder
     device = next(autoencoder.parameters()).device
-    figures: dict[str, list[Tensor]] = {"psnr_db": [], "ssim": [], "mse": []}
-    maps, seconds = [], 0.0
+    figures, maps, seconds = [], [], 0.0
     for i in range(0, len(data), batch):
         pictures = data.tensor(slice(i, i + batch)).to(device)
         start = time.perf_counter()
@@ -78,16 +104,9 @@ def evaluate(
         decoded = autoencoder.decode(codes)
         maps.append(codes.cpu())  # waits for the device
         seconds += time.perf_counter() - start
-        decoded = (decoded * 255).round() / 255
-        figures["psnr_db"].append(psnr(pictures, decoded))
-        figures["ssim"].append(ssim(pictures, decoded))
-        figures["mse"].append(mse(pictures, decoded))
+        figures.append(fidelity(pictures, decoded))
     codes = torch.cat(maps)
-    counts = torch.bincount(codes.flatten(), minlength=checkpoint.num_codes)
-    result: dict[str, Any] = {k: float(torch.cat(v).double().mean()) for k, v in figures.items()}
-    result["perplexity"] = float(perplexity(counts))
-    result["codes_used"] = int((counts > 0).sum())
-    result["unigram_bits"] = math.log2(result["perplexity"])
+    result: dict[str, Any] = means(figures) | usage(codes, checkpoint.num_codes)
     result["bits_per_code"] = {
         name: bits_per_code(prior, codes, label_indices(prior, data))
         for name, prior in checkpoint.priors.items()

@@ -14,9 +14,8 @@ from torch import Tensor
 from vq.checkpoints import Checkpoint, load
 from vq.code_search import PASSES, search_steps
 from vq.data import Pictures
-from vq.evaluation import bits_per_code, label_indices, psnr, ssim
+from vq.evaluation import bits_per_code, fidelity, label_indices, means, usage
 from vq.experiments import ROOT, Task, markdown_table
-from vq.quantizer import perplexity
 from vq.recipes import get_recipe
 from vq.stages import load_split
 
@@ -56,30 +55,22 @@ def measure(checkpoint: Checkpoint, data: Pictures, device: str) -> list[dict[st
     changed: share of the codes that are not the nearest. bits_per_code: by prior, before the search
     and after `vq.code_search.PASSES`.
     """
-    decibels: dict[int, list[Tensor]] = {passes: [] for passes in SHOWN}
-    similarity: dict[int, list[Tensor]] = {passes: [] for passes in SHOWN}
+    fidelities: dict[int, list[dict[str, Tensor]]] = {passes: [] for passes in SHOWN}
     maps: dict[int, list[Tensor]] = {passes: [] for passes in SHOWN}
     for i in range(0, len(data), 16):
         pictures = data.tensor(slice(i, i + 16)).to(device)
         steps = search_steps(checkpoint.autoencoder, pictures, passes=max(SHOWN))
         for passes, codes in enumerate(steps):
             if passes in SHOWN:
-                decoded = (checkpoint.autoencoder.decode(codes) * 255).round() / 255
-                decibels[passes].append(psnr(pictures, decoded))
-                similarity[passes].append(ssim(pictures, decoded))
+                fidelities[passes].append(fidelity(pictures, checkpoint.autoencoder.decode(codes)))
                 maps[passes].append(codes.cpu())
     nearest = torch.cat(maps[0])
     result = []
     for passes in SHOWN:
         codes = torch.cat(maps[passes])
-        counts = torch.bincount(codes.flatten(), minlength=checkpoint.num_codes)
-        figures: dict[str, Any] = {
-            "passes": passes,
-            "psnr_db": float(torch.cat(decibels[passes]).double().mean()),
-            "ssim": float(torch.cat(similarity[passes]).double().mean()),
-            "perplexity": float(perplexity(counts)),
-            "changed": float((codes != nearest).double().mean()),
-        }
+        figures: dict[str, Any] = {"passes": passes}
+        figures |= means(fidelities[passes]) | usage(codes, checkpoint.num_codes)
+        figures["changed"] = float((codes != nearest).double().mean())
         if passes in (0, PASSES):
             figures["bits_per_code"] = {
                 name: bits_per_code(prior, codes, label_indices(prior, data))
