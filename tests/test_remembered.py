@@ -30,7 +30,7 @@ def test_every_control_has_one_name_and_its_default() -> None:
     assert len(set(NAMES.values())) == len(NAMES)
     assert defaults(CONTROLS) == {
         "model": "fake", "prior": "masked", "mode": "vary", "quality": 3, "n": 1, "seed": None,
-        "label": "", "guidance": 3.0, "t": Settings.temperature, "k": 0, "p": 1.0,
+        "label": "", "guidance": 5.0, "t": Settings.temperature, "k": 0, "p": 1.0,
         "like": 0.3,
     }  # fmt: skip
 
