@@ -67,7 +67,7 @@ class Settings:
     variations: int = 1
     seed: int = 0  # variation i has seed + i
     label: str | None = None
-    guidance: float = 1.0  # 1: none
+    guidance: float = 5.0  # as vq.inpainting.GUIDANCE; 1: none
     temperature: float = 0.9  # as vq.inpainting.TEMPERATURE
     top_k: int | None = None  # None: every code
     top_p: float = 1.0  # 1: every code

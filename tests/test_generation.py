@@ -18,7 +18,7 @@ from demo.studio import TOGETHER, TURN, Studio
 from tests.edit_tab import ENGLISH
 from tests.tiny_checkpoint import tiny_checkpoint
 from vq.checkpoints import DEFAULT_CHECKPOINT, Checkpoint
-from vq.generation import sample_pictures, whole_prior
+from vq.generation import GUIDANCE, sample_pictures, whole_prior
 from vq.priors.pixelcnn import PixelCNN, PixelCNNConfig
 from vq.surprise import code_bits
 from vq.weights import fingerprint
@@ -106,10 +106,9 @@ def test_whole_pictures_come_from_the_prior_in_raster_order() -> None:
     assert whole_prior({"masked": tiny().priors["masked"]}) == "masked"
     assert whole_prior({}) is None
     assert Studio(tiny(), "tiny", "cpu").describe().whole == "pixelcnn"
-    seeds, settings = [3], {"label": "*", "guidance": 2.0}
     np.testing.assert_array_equal(
-        sample_pictures(tiny(), None, seeds, **settings),
-        sample_pictures(tiny(), "pixelcnn", seeds, **settings),
+        sample_pictures(tiny(), None, [3], label="*"),
+        sample_pictures(tiny(), "pixelcnn", [3], label="*", guidance=GUIDANCE),
     )
 
 

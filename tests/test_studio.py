@@ -68,8 +68,9 @@ def cells() -> np.ndarray:
     return cells
 
 
-def test_page_and_library_start_from_the_same_temperature() -> None:
+def test_page_and_library_start_from_the_same_temperature_and_guidance() -> None:
     assert Settings().temperature == inpainting.TEMPERATURE
+    assert Settings().guidance == inpainting.GUIDANCE
 
 
 def last(studio: Studio, picture: np.ndarray, cells: np.ndarray, settings: Settings) -> Step:

@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from vq import generation
 from vq.checkpoints import DEFAULT_CHECKPOINT
 from vq.code_search import PASSES
 from vq.hub import DEADLINE
-from vq.inpainting import MODES, TEMPERATURE
+from vq.inpainting import GUIDANCE, MODES, TEMPERATURE
 from vq.recipes import STAGES
 
 
@@ -145,7 +146,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--latents", metavar="CODES", help="as `latents` prints them: given these, not from a prior"
     )
     _add_common(p)
-    _add_sampling(p, prior="one in raster order, or its first", temperature=1.0)
+    _add_sampling(
+        p, "one in raster order, or its first", temperature=1.0, guidance=generation.GUIDANCE
+    )
 
     p = commands.add_parser(
         "pull",
@@ -201,12 +204,20 @@ def _add_search(p: argparse.ArgumentParser) -> None:
 
 
 def _add_sampling(
-    p: argparse.ArgumentParser, prior: str = "its first", temperature: float = TEMPERATURE
+    p: argparse.ArgumentParser,
+    prior: str = "its first",
+    temperature: float = TEMPERATURE,
+    guidance: float = GUIDANCE,
 ) -> None:
     p.add_argument("--prior", help=f"name of a prior of the checkpoint ({prior})")
     p.add_argument("--seed", type=int, default=0, help="of the first; the next ones follow (0)")
     p.add_argument("--label", help='class name; "*": each in turn, by seed')
-    p.add_argument("--guidance", type=float, default=1.0, help="towards the class; 1 is none (1)")
+    p.add_argument(
+        "--guidance",
+        type=float,
+        default=guidance,
+        help=f"towards the class; 1 is none ({guidance:g})",
+    )
     p.add_argument(
         "--temperature",
         type=float,

@@ -26,11 +26,16 @@ def whole_prior(priors: Mapping[str, Prior]) -> str | None:
 
 
 def sample_pictures(
-    checkpoint: Checkpoint, prior: str | None, seeds: Sequence[int], **sampling: Any
+    checkpoint: Checkpoint,
+    prior: str | None,
+    seeds: Sequence[int],
+    *,
+    guidance: float = GUIDANCE,
+    **sampling: Any,
 ) -> np.ndarray:
     """Pictures (N, H, W, 3) uint8 that a prior makes alone, one a seed.
 
-    prior: its name (None: `whole_prior`). The keyword arguments are those of
+    prior: its name (None: `whole_prior`). The other arguments are those of
     `vq.resampling.resample`. Raises ValueError if one cannot be used.
     """
     model = checkpoint.prior(prior or whole_prior(checkpoint.priors))
@@ -40,6 +45,6 @@ def sample_pictures(
         batch = list(seeds[i : i + 8])
         codes = torch.zeros(len(batch), *model.config.map_size, dtype=torch.int64, device=device)
         hole = torch.ones_like(codes, dtype=torch.bool)
-        filled = resample(model, codes, hole, batch, **sampling)
+        filled = resample(model, codes, hole, batch, guidance=guidance, **sampling)
         pictures.append(decode(checkpoint.autoencoder, filled.cpu().numpy()))
     return np.concatenate(pictures)

@@ -53,8 +53,7 @@ def resample(
     p of the probability.
     label: class name of the prior, "*" for each of its classes in turn, by seed, or None.
     guidance: 1 samples p(z | label) as it is, more moves away from the unlabelled prior
-    (classifier-free guidance, arXiv 2207.12598): of about 3 in whole pictures, 5 in regions, it
-    shows.
+    (classifier-free guidance, arXiv 2207.12598).
     steps: for an order-agnostic prior. Forward passes a window; as many as hole codes, or more,
     is one code at a time, which samples the model exactly, fewer draw several codes at once as
     if independent.

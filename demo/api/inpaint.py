@@ -38,7 +38,7 @@ def build(shelf: Shelf) -> None:
         temperature: float = Settings.temperature,
         top_k: int | None = None,
         top_p: float = 1.0,
-        guidance: float = 1.0,
+        guidance: float = Settings.guidance,
         steps: int = Settings.steps,
         particles: int = Settings.particles,
         model: str | None = None,

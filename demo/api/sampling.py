@@ -24,6 +24,7 @@ from demo.api.arguments import (
 )
 from demo.jobs import Settings, picture_count
 from demo.shelf import Shelf
+from vq.generation import GUIDANCE
 
 
 def build(shelf: Shelf) -> None:
@@ -41,7 +42,7 @@ def build(shelf: Shelf) -> None:
         temperature: float = Settings.temperature,
         top_k: int | None = None,
         top_p: float = 1.0,
-        guidance: float = 1.0,
+        guidance: float = Settings.guidance,
         steps: int = Settings.steps,
         particles: int = Settings.particles,
         keep: float = 0.0,
@@ -89,7 +90,7 @@ def build(shelf: Shelf) -> None:
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float = 1.0,
-        guidance: float = 1.0,
+        guidance: float = GUIDANCE,
         steps: int = 32,
         model: str | None = None,
     ) -> Generator[None, None, tuple[list[gr.FileData], list[dict[str, Any]]]]:
@@ -99,7 +100,7 @@ def build(shelf: Shelf) -> None:
         model's in /models, or none for one in raster order, if it has one, or its first. seed: 0 to
         4294967295. label: one of the model's classes, "*" for each in turn, by seed, or none.
         temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only. guidance: how
-        hard to follow the label; 1 is as trained, 3 makes it plain. steps: 1 to 256, for a prior of
+        hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior of
         any order. model: the name of one of /models, or none for the default. Returns the files,
         and a code map for each of them, with its seed.
         """

@@ -14,7 +14,6 @@ from demo.tabs.seed_row import seed_row
 from demo.text import INTERFACE as _
 from demo.text import name_of, say
 
-GUIDANCE = 5.0  # where a region shows the kind asked for; whole pictures take less
 # A message of the server, announced by screen readers when it changes.
 NOTE_TEMPLATE = '<p aria-live="polite">${value}</p>'
 
@@ -107,7 +106,7 @@ def build(
         guidance = gr.Slider(
             1.0,
             8.0,
-            value=GUIDANCE,
+            value=Settings.guidance,
             step=0.5,
             label=_("guidance_label"),
             info=_("guidance_info"),
