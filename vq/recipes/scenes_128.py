@@ -35,14 +35,14 @@ RECIPE = Recipe(
         # The best of three shapes at equal time: python -m benchmarks prior-architectures.
         model=MaskedPriorConfig(width=192, depth=4, heads=3, local_blocks=3),
         training=TrainingConfig(
-            steps=8_400, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.999
+            steps=13_600, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.999
         ),
     ),
     pixelcnn=PixelCNNStage(
         # As shallow as it is so that many particles stay quick on two cores.
         model=PixelCNNConfig(layers=8, channels=128),
         training=TrainingConfig(
-            steps=3_900, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.998
+            steps=7_100, batch=16, learning_rate=1.5e-3, weight_decay=0.02, average=0.998
         ),
     ),
 )
