@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from demo.jobs import Refusal
 from demo.shelf import MAX_LOADED, Shelf
+from demo.studio import loader
 from tests.fake_studio import FakeStudio
+from tests.tiny_checkpoint import tiny_checkpoint
 
 
 def studio(number: int) -> FakeStudio:
@@ -107,3 +110,20 @@ def test_many_at_once_load_it_once() -> None:
     for thread in threads:
         thread.join()
     assert loads == [0]
+
+
+def test_a_folder_of_checkpoints_becomes_a_shelf(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint()
+    for name in ("another", "scenes-128", "broken"):
+        checkpoint.save(tmp_path / name)
+    (tmp_path / "broken" / "autoencoder" / "config.json").write_text("{}")
+    (tmp_path / "no-checkpoint").mkdir()
+    found = Shelf.of_folder(loader, tmp_path)
+    assert found.names == ("scenes-128", "another", "broken")
+    assert found.default.describe().name == "scenes-128"
+    assert found.get("another").describe().num_codes == checkpoint.num_codes
+    with pytest.raises(Refusal, match="config"):
+        found.get("broken")
+    (tmp_path / "scenes-128").rename(tmp_path / "gone")
+    with pytest.raises(Refusal, match="scenes-128"):
+        Shelf.of_folder(loader, tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +11,8 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from demo.jobs import MAX_SEED, Refusal, Settings, Step
-from demo.shelf import Shelf
-from demo.studio import LONGEST, TURN, Studio, loader
+from demo.jobs import Refusal, Settings, Step
+from demo.studio import LONGEST, TURN, Studio
 from vq import inpainting
 from vq.autoencoder import VQVAE, VQVAEConfig
 from vq.checkpoints import Checkpoint, CheckpointError
@@ -66,11 +64,6 @@ def cells() -> np.ndarray:
     cells = np.zeros((12, 16), bool)
     cells[3:7, 2:11] = True
     return cells
-
-
-def test_page_and_library_start_from_the_same_temperature_and_guidance() -> None:
-    assert Settings().temperature == inpainting.TEMPERATURE
-    assert Settings().guidance == inpainting.GUIDANCE
 
 
 def last(studio: Studio, picture: np.ndarray, cells: np.ndarray, settings: Settings) -> Step:
@@ -296,57 +289,6 @@ def test_what_cannot_be_done_is_refused_before_it_starts(
     assert not TURN.locked()
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"seed": -1},
-        {"seed": MAX_SEED + 1},
-        {"seed": 1.5},
-        {"seed": None},
-        {"seed": "7"},
-        {"seed": True},
-        {"temperature": math.nan},
-        {"temperature": math.inf},
-        {"temperature": 0},
-        {"top_p": 0},
-        {"top_p": 1.01},
-        {"top_k": 0},
-        {"top_k": -3},
-        {"variations": 0},
-        {"variations": 9},
-        {"steps": 0},
-        {"steps": 10**9},
-        {"particles": 0},
-        {"particles": 65},
-        {"particles": 1.5},
-        {"particles": None},
-        {"guidance": -1},
-        {"guidance": math.nan},
-        {"keep": 1},
-        {"keep": "half"},
-        {"mode": "erase"},
-    ],
-)
-def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, object]) -> None:
-    (name,) = wrong
-    with pytest.raises(Refusal) as refused:
-        Settings(**wrong)  # type: ignore[arg-type]
-    assert refused.value.values["name"] == name
-
-
-def test_settings_come_out_as_the_types_the_library_wants() -> None:
-    settings = Settings(
-        seed=3.0,  # type: ignore[arg-type]
-        variations=2.0,  # type: ignore[arg-type]
-        steps=4.0,  # type: ignore[arg-type]
-        particles=2.0,  # type: ignore[arg-type]
-        top_k=5.0,  # type: ignore[arg-type]
-        temperature=1,
-    )
-    assert settings.seeds == (3, 4) and type(settings.steps) is int and type(settings.top_k) is int
-    assert type(settings.particles) is int
-
-
 def test_a_missing_checkpoint_is_named() -> None:
     with pytest.raises(CheckpointError, match="no-such-folder"):
         Studio.load("no-such-folder")
@@ -373,22 +315,6 @@ def test_several_codes_a_position_are_refused() -> None:
     two = VQVAE(VQVAEConfig(hidden=8, residual_hidden=8, num_codes=8, code_dim=4, books=2))
     with pytest.raises(CheckpointError, match="small: 2 codes a position"):
         Studio(Checkpoint(two), "small")
-
-
-def test_a_folder_of_checkpoints_becomes_a_shelf(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    for name in ("another", "scenes-128", "broken"):
-        checkpoint.save(tmp_path / name)
-    (tmp_path / "broken" / "autoencoder" / "config.json").write_text("{}")
-    (tmp_path / "no-checkpoint").mkdir()
-    found = Shelf.of_folder(loader, tmp_path)
-    assert found.names == ("scenes-128", "another", "broken")
-    assert found.default.describe().name == "scenes-128"
-    assert found.get("another").describe().num_codes == K
-    with pytest.raises(Refusal, match="config"):
-        found.get("broken")
-    (tmp_path / "scenes-128").rename(tmp_path / "gone")
-    with pytest.raises(Refusal, match="scenes-128"):
-        Shelf.of_folder(loader, tmp_path)
 
 
 def test_a_codes_patch_is_what_it_decodes_to_among_copies_of_itself(

@@ -100,9 +100,9 @@ def build(shelf: Shelf) -> None:
         model's in /models, or none for one in raster order, if it has one, or its first. seed: 0 to
         4294967295. label: one of the model's classes, "*" for each in turn, by seed, or none.
         temperature: 0.05 to 5. top_k, top_p: draw among the likeliest codes only. guidance: how
-        hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior of
-        any order. model: the name of one of /models, or none for the default. Returns the files,
-        and a code map for each of them, with its seed.
+        hard to follow the label; 1 is as trained. steps: 1 to 256, for a prior of any order. model:
+        the name of one of /models, or none for the default. Returns the files, and a code map for
+        each of them, with its seed.
         """
         with answering(request):
             count, studio = picture_count(n), chosen(shelf, model)
