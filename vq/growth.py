@@ -4,11 +4,15 @@ Chen et al., "Net2Net" (arXiv 1511.05641): a layer that is inserted starts as th
 nothing that was learned is lost. A residual block is the identity where its last convolution is 0.
 A wider layer has its units several times over, and what reads them shares its weight out among
 the copies, at random, so that they learn different things.
+
+A larger code book is no such copy: it starts at what the encoder says of the first batch. A prior
+over its codes starts by saying of each what the old prior says of the old code at its places.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +30,10 @@ FREE = ("encoder_blocks", "decoder_blocks", "ema_decay", "restart_below", "beta"
 def grown(old: VQVAE, config: VQVAEConfig) -> VQVAE:
     """A VQ-VAE of `config` that encodes and decodes as `old` does, ready to be trained.
 
-    Bit for bit where it is as wide as the old one, else but for rounding.
-    Raises ValueError if `config` has fewer residual blocks, a width that is not a multiple of the
-    old one, or differs in a field that changes what is computed.
+    Bit for bit where it is as wide as the old one, else but for rounding. With more codes, encoder
+    and decoder start as the old ones and the code book at the first batch.
+    Raises ValueError if `config` has fewer residual blocks or codes, a width that is not a multiple
+    of the old one, or differs in a field that changes what is computed.
     """
     for field in dataclasses.fields(VQVAEConfig):
         mine, its = getattr(config, field.name), getattr(old.config, field.name)
@@ -37,25 +42,61 @@ def grown(old: VQVAE, config: VQVAEConfig) -> VQVAE:
                 raise ValueError(
                     f"to start from it, {field.name} must be a multiple of its {its}, not {mine}"
                 )
+        elif field.name == "num_codes":
+            if mine < its:
+                raise ValueError(f"to start from it, num_codes must be {its} or more, not {mine}")
         elif field.name not in FREE and mine != its:
             raise ValueError(f"to start from it, {field.name} must be {its} as there, not {mine}")
     model = VQVAE(config)
     for part in ("encoder", "decoder"):
         _grow(getattr(old, part), getattr(model, part), part)
-    model.quantizer.load_state_dict(old.quantizer.state_dict())
+    if config.num_codes == old.config.num_codes:
+        model.quantizer.load_state_dict(old.quantizer.state_dict())
     return model
 
 
-def continue_from(old: nn.Module, model: nn.Module) -> None:
+class Kinship(NamedTuple):
+    """Which code of an old book each of a new one's K stands for, and how often, given that one."""
+
+    parents: Tensor  # (K,) int64
+    log_shares: Tensor  # (K,) float32: log p(code | its parent)
+
+
+def kinship(old: Tensor, new: Tensor, num_old: int, num_new: int) -> Kinship:
+    """Of the same pictures' codes in the old book and in the new one, int64 of one shape.
+
+    A code's parent is the old code that is most often at its places. Shares are of what is there,
+    each counted once more than seen, so that no code is impossible.
+    """
+    pairs = torch.bincount((new * num_old + old).flatten(), minlength=num_new * num_old)
+    pairs = pairs.view(num_new, num_old)
+    parents, times = pairs.argmax(1), pairs.sum(1) + 1.0
+    of_parent = torch.zeros(num_old).index_add_(0, parents, times)
+    return Kinship(parents, (times / of_parent[parents]).log())
+
+
+@torch.no_grad()
+def continue_from(old: nn.Module, model: nn.Module, kin: Kinship | None = None) -> None:
     """Give a prior the weights of one of the same shape.
 
-    Raises ValueError if their configurations differ.
+    kin: of the two code books, if they are not of one size. The prior then says of each code what
+    the old one says of its parent, times its share, however the codes around are told apart.
+    Raises ValueError if their configurations differ in anything else.
     """
-    if config_of(old) != config_of(model):
-        raise ValueError(
-            f"to start from it, the prior must be {config_of(old)} as there, not {config_of(model)}"
-        )
-    model.load_state_dict(old.state_dict())
+    mine, its = config_of(model), config_of(old)
+    if kin is not None:
+        its = dataclasses.replace(its, num_codes=mine.num_codes)
+    if mine != its:
+        raise ValueError(f"to start from it, the prior must be {its} as there, not {mine}")
+    weights = old.state_dict()
+    if kin is not None:
+        num_old = config_of(old).num_codes
+        for name, target in model.state_dict().items():
+            if target.shape != weights[name].shape:  # a row for each code, and for what is hidden
+                special = weights[name][num_old:]
+                weights[name] = torch.cat([weights[name][kin.parents], special])
+        weights["out.bias"] = weights["out.bias"] + kin.log_shares
+    model.load_state_dict(weights)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from vq.autoencoder import VQVAE
 from vq.checkpoints import Checkpoint, Prior, load
 from vq.data import DataError, Pictures, join, load_pictures
 from vq.generation import sample_pictures
-from vq.growth import continue_from, grown
+from vq.growth import Kinship, continue_from, grown, kinship
 from vq.inpainting import decode, encode
 from vq.mazes import maze_frames
 from vq.objectives import MaskedPriorObjective, PixelCNNObjective, VQVAEObjective
@@ -25,6 +25,8 @@ from vq.priors.masked import MaskedPrior
 from vq.priors.pixelcnn import PixelCNN
 from vq.recipes import MaskedStage, PixelCNNStage, Recipe
 from vq.training import Objective, Run, TrainingConfig
+
+KINSHIP_PICTURES = 3000  # that tell how the codes of two books go together
 
 
 def training_pictures(recipe: Recipe, root: Path) -> Pictures:
@@ -113,21 +115,33 @@ def train_prior(
     folder: Path,
     *,
     start: Prior | None = None,
+    kin: Kinship | None = None,
     quiet: bool = False,
     device: str | None = None,
 ) -> Prior:
     """Train, or continue to train, the recipe's prior of that name; returns averaged weights.
 
-    start: what it is at first (see `vq.growth.continue_from`); None: random.
+    start, kin: what it is at first (see `vq.growth.continue_from`); None: random.
     """
     stage = getattr(recipe, name)
     torch.manual_seed(stage.training.seed)  # the initial weights
     kind, objective_of = PRIORS[name]
     model = kind(dataclasses.replace(stage.model, **maps.shape()))
     if start is not None:
-        continue_from(start, model)
+        continue_from(start, model, kin)
     _run(objective_of(stage, model, maps), stage.training, folder, quiet, device)
     return model
+
+
+def _kinship(old: VQVAE, new: VQVAE, data: Pictures) -> Kinship | None:
+    """How the codes of two autoencoders go together; None where they have as many."""
+    sizes = old.config.num_codes, new.config.num_codes
+    if sizes[0] == sizes[1]:
+        return None
+    every = max(1, len(data) // KINSHIP_PICTURES)
+    some = dataclasses.replace(data, pixels=data.pixels[::every], labels=data.labels[::every])
+    before, after = (torch.from_numpy(code_maps(model, some)).long() for model in (old, new))
+    return kinship(before, after, *sizes)
 
 
 def _masked_objective(stage: MaskedStage, model: MaskedPrior, maps: CodeMaps) -> Objective:
@@ -226,6 +240,7 @@ def train_recipe(
             maps,
             runs / name,
             start=start.priors.get(name) if start else None,
+            kin=_kinship(start.autoencoder, checkpoint.autoencoder, data) if start else None,
             quiet=quiet,
             device=device,
         )
