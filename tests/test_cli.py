@@ -101,6 +101,17 @@ def test_train_makes_a_checkpoint_with_logs_and_grids(
     for name, network in load(str(out) + "2").modules().items():
         for weight, value in network.named_parameters():
             assert torch.equal(value, made.modules()[name].get_parameter(weight)), (name, weight)
+    # With a larger book, priors know each code as one of the old.
+    finer = [str(out) + "3" if word == str(out) + "2" else word for word in further]
+    finer = [str(runs) + "3" if word == str(runs) + "2" else word for word in finer]
+    finer[finer.index("autoencoder.model.num_codes=16")] = "autoencoder.model.num_codes=24"
+    assert main(finer) == 0, capsys.readouterr().err
+    more = load(str(out) + "3")
+    assert more.num_codes == 24
+    for name, embedding in (("pixelcnn", "embedding"), ("masked", "code_embedding")):
+        rows = more.priors[name].get_parameter(f"{embedding}.weight")[:24]
+        known = made.priors[name].get_parameter(f"{embedding}.weight")[:16]
+        assert (rows[:, None] == known).all(2).any(1).all()
     # A prior trained alone joins what is there.
     assert main([*command, "--stage", "masked"]) == 0, capsys.readouterr().err
     assert set(load(out).priors) == {"masked", "pixelcnn"}

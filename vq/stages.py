@@ -234,15 +234,12 @@ def train_recipe(
         # As saved, so that the prior learns the very codes that users will get.
         checkpoint = load(out)
         maps = training_maps(checkpoint.autoencoder, data)
+        before, kin = None, None
+        if start is not None and name in start.priors:
+            before = start.priors[name]
+            kin = _kinship(start.autoencoder, checkpoint.autoencoder, data)
         prior = train_prior(
-            name,
-            recipe,
-            maps,
-            runs / name,
-            start=start.priors.get(name) if start else None,
-            kin=_kinship(start.autoencoder, checkpoint.autoencoder, data) if start else None,
-            quiet=quiet,
-            device=device,
+            name, recipe, maps, runs / name, start=before, kin=kin, quiet=quiet, device=device
         )
         checkpoint = dataclasses.replace(checkpoint, priors={**checkpoint.priors, name: prior})
         _finish(checkpoint, out, data, runs / name, prior=name)
