@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--start",
         metavar="CHECKPOINT",
         help="train on from this checkpoint's networks, which may be shallower or narrower than "
-        "the recipe's (start at random)",
+        "the recipe's, or have fewer codes (start at random)",
     )
     p.add_argument("--steps", type=int, help="budget of each stage in steps, not in minutes")
     p.add_argument("--minutes", type=float, help="budget of each stage in minutes, not in steps")
