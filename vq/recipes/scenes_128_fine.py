@@ -16,7 +16,7 @@ RECIPE = dataclasses.replace(
         _COARSE.autoencoder,
         model=dataclasses.replace(_COARSE.autoencoder.model, num_codes=4096),
         training=dataclasses.replace(
-            _COARSE.autoencoder.training, steps=5_000, learning_rate=6e-4
+            _COARSE.autoencoder.training, steps=6_400, learning_rate=6e-4
         ),
     ),
     masked=dataclasses.replace(
