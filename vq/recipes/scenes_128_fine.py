@@ -21,10 +21,10 @@ RECIPE = dataclasses.replace(
     ),
     masked=dataclasses.replace(
         _COARSE.masked,
-        training=dataclasses.replace(_COARSE.masked.training, steps=3_000, learning_rate=1e-3),
+        training=dataclasses.replace(_COARSE.masked.training, steps=2_100, learning_rate=1e-3),
     ),
     pixelcnn=dataclasses.replace(
         _COARSE.pixelcnn,
-        training=dataclasses.replace(_COARSE.pixelcnn.training, steps=2_500, learning_rate=1e-3),
+        training=dataclasses.replace(_COARSE.pixelcnn.training, steps=1_650, learning_rate=1e-3),
     ),
 )
