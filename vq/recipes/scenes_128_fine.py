@@ -15,9 +15,7 @@ RECIPE = dataclasses.replace(
     autoencoder=dataclasses.replace(
         _COARSE.autoencoder,
         model=dataclasses.replace(_COARSE.autoencoder.model, num_codes=4096),
-        training=dataclasses.replace(
-            _COARSE.autoencoder.training, steps=6_400, learning_rate=6e-4
-        ),
+        training=dataclasses.replace(_COARSE.autoencoder.training, steps=6_400, learning_rate=6e-4),
     ),
     masked=dataclasses.replace(
         _COARSE.masked,
