@@ -102,8 +102,8 @@ def test_train_makes_a_checkpoint_with_logs_and_grids(
         for weight, value in network.named_parameters():
             assert torch.equal(value, made.modules()[name].get_parameter(weight)), (name, weight)
     # With a larger book, priors know each code as one of the old.
-    finer = [str(out) + "3" if word == str(out) + "2" else word for word in further]
-    finer = [str(runs) + "3" if word == str(runs) + "2" else word for word in finer]
+    second = (str(out) + "2", str(runs) + "2")
+    finer = [f"{word[:-1]}3" if word in second else word for word in further]
     finer[finer.index("autoencoder.model.num_codes=16")] = "autoencoder.model.num_codes=24"
     assert main(finer) == 0, capsys.readouterr().err
     more = load(str(out) + "3")

@@ -210,7 +210,7 @@ def test_a_page_that_is_closed_ends_it(
     studio.hold_at_part = 3
     page = compared(open_page, url, tmp_path)
     expect(page.locator("#compare-status")).to_contain_text("75%")
-    # With its connections: after `page.close()` the browser once in hundreds of runs kept one.
+    # And its connections: after `page.close()` alone the comparison once went on, nobody knows why.
     page.context.close()
     until(lambda: studio.closed_at_part == 3)
     studio.hold_at_part = None

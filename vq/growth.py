@@ -80,7 +80,7 @@ def continue_from(old: nn.Module, model: nn.Module, kin: Kinship | None = None) 
     """Give a prior the weights of one of the same shape.
 
     kin: of the two code books, if they are not of one size. The prior then says of each code what
-    the old one says of its parent, times its share, however the codes around are told apart.
+    the old one says of its parent, times its share, given the parents of the codes around.
     Raises ValueError if their configurations differ in anything else.
     """
     mine, its = config_of(model), config_of(old)

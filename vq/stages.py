@@ -133,15 +133,18 @@ def train_prior(
     return model
 
 
-def _kinship(old: VQVAE, new: VQVAE, data: Pictures) -> Kinship | None:
-    """How the codes of two autoencoders go together; None where they have as many."""
-    sizes = old.config.num_codes, new.config.num_codes
-    if sizes[0] == sizes[1]:
+def _kinship(old: VQVAE, maps: CodeMaps, data: Pictures) -> Kinship | None:
+    """How the codes of another autoencoder go together with `maps`, which are those of `data`.
+
+    None where it has as many.
+    """
+    if old.config.num_codes == maps.num_codes:
         return None
     every = max(1, len(data) // KINSHIP_PICTURES)
     some = dataclasses.replace(data, pixels=data.pixels[::every], labels=data.labels[::every])
-    before, after = (torch.from_numpy(code_maps(model, some)).long() for model in (old, new))
-    return kinship(before, after, *sizes)
+    before = torch.from_numpy(code_maps(old, some)).long()
+    after = torch.from_numpy(maps.codes[: len(data) : every]).long()  # without mirror images
+    return kinship(before, after, old.config.num_codes, maps.num_codes)
 
 
 def _masked_objective(stage: MaskedStage, model: MaskedPrior, maps: CodeMaps) -> Objective:
@@ -228,18 +231,23 @@ def train_recipe(
         raise DataError(f"a prior needs an autoencoder: there is none in {out}")
     else:
         checkpoint = old
-    for name in PRIORS:
-        if name not in stages:
-            continue
-        # As saved, so that the prior learns the very codes that users will get.
-        checkpoint = load(out)
-        maps = training_maps(checkpoint.autoencoder, data)
-        before, kin = None, None
-        if start is not None and name in start.priors:
-            before = start.priors[name]
-            kin = _kinship(start.autoencoder, checkpoint.autoencoder, data)
+    priors = [name for name in PRIORS if name in stages]
+    if not priors:
+        return
+    # As saved, so that the priors learn the very codes that users will get.
+    checkpoint = load(out)
+    maps = training_maps(checkpoint.autoencoder, data)
+    kin = _kinship(start.autoencoder, maps, data) if start and start.priors else None
+    for name in priors:
         prior = train_prior(
-            name, recipe, maps, runs / name, start=before, kin=kin, quiet=quiet, device=device
+            name,
+            recipe,
+            maps,
+            runs / name,
+            start=start.priors.get(name) if start else None,
+            kin=kin,
+            quiet=quiet,
+            device=device,
         )
         checkpoint = dataclasses.replace(checkpoint, priors={**checkpoint.priors, name: prior})
         _finish(checkpoint, out, data, runs / name, prior=name)
